@@ -1,0 +1,1 @@
+"""Pulumi components of the product: one subsystem, one file, one ComponentResource."""
