@@ -1,0 +1,163 @@
+"""containerd for the node, a Docker engine for builds, and the OCI registry that stands in Harbor's place.
+
+Own sockets, roots and configuration throughout: a machine's own Docker or containerd is left alone. The Docker
+engine runs on the machine's network (builds fetch packages), everything else inside the node's.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from pathlib import Path
+
+import bcrypt
+import httpx
+import yaml
+
+from local.credentials import Credentials
+from local.daemons import Daemon
+from local.paths import (
+    CA_BUNDLE,
+    CA_FILE,
+    CACHE,
+    CONTAINERD_SOCKET,
+    DOCKER_SOCKET,
+    NODE_ADDRESS,
+    POD_CIDR,
+    REGISTRY,
+    RUN,
+    STATE,
+)
+
+PAUSE_IMAGE = "thinkube.local/pause:1"
+CTR = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
+
+
+def prepare(credentials: Credentials) -> None:
+    """Write the configuration files of the three."""
+    _write(STATE / "containerd.toml", _CONTAINERD_TOML)
+    _write(
+        STATE / "containerd-certs.d" / REGISTRY / "hosts.toml",
+        f'server = "https://{REGISTRY}"\n\n[host."https://{REGISTRY}"]\n  ca = "{CA_FILE}"\n',
+    )
+    _write(STATE / "cni" / "net.d" / "10-thinkube.conflist", _CNI_CONFLIST)
+    hashed = bcrypt.hashpw(credentials.harbor_robot.encode(), bcrypt.gensalt(rounds=8)).decode()
+    htpasswd = STATE / "registry.htpasswd"
+    stale = True
+    if htpasswd.exists():
+        known = htpasswd.read_text().strip().split(":", 1)[1]
+        stale = not bcrypt.checkpw(credentials.harbor_robot.encode(), known.encode())
+    if stale:
+        _write(htpasswd, f"{credentials.harbor_robot_username}:{hashed}\n")
+    config = {
+        "version": 0.1,
+        "log": {"level": "warn", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(CACHE / "registry")}, "delete": {"enabled": True}},
+        "http": {"addr": f"{NODE_ADDRESS}:5000", "secret": credentials.harbor_robot, "host": f"https://{REGISTRY}"},
+        "auth": {"htpasswd": {"realm": "harbor", "path": str(htpasswd)}},
+    }
+    _write(STATE / "registry.yaml", yaml.safe_dump(config, sort_keys=False))
+
+
+def containerd() -> Daemon:
+    def serves() -> bool:
+        done = subprocess.run([*CTR, "version"], capture_output=True, timeout=5, check=False)
+        return done.returncode == 0
+
+    return Daemon(
+        "containerd",
+        ["/usr/bin/containerd", f"--config={STATE / 'containerd.toml'}"],
+        healthy=serves,
+        env={"SSL_CERT_FILE": str(CA_BUNDLE)},
+    )
+
+
+def docker_engine() -> Daemon:
+    data = CACHE / "docker"  # layers survive `make down`: the next build starts from them
+    return Daemon(
+        "dockerd",
+        [
+            "/usr/sbin/dockerd",
+            f"--host=unix://{DOCKER_SOCKET}",
+            f"--data-root={data}",
+            f"--exec-root={RUN / 'docker'}",
+            f"--pidfile={RUN / 'docker-engine.pid'}",
+            f"--config-file={_write(STATE / 'docker.json', '{}')}",
+            # builds use --network host: no bridge, no firewall rules, no clash with another Docker
+            "--bridge=none",
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+        ],
+        healthy=lambda: _unix_get(DOCKER_SOCKET, "/_ping") == "OK",
+        env={"SSL_CERT_FILE": str(CA_BUNDLE)},
+        node=False,
+    )
+
+
+def registry() -> Daemon:
+    def serves() -> bool:
+        return httpx.get(f"http://{NODE_ADDRESS}:5000/v2/", timeout=3, trust_env=False).status_code == 401
+
+    return Daemon("registry", ["/usr/bin/docker-registry", "serve", STATE / "registry.yaml"], healthy=serves)
+
+
+def _unix_get(path: Path, url: str) -> str:
+    transport = httpx.HTTPTransport(uds=str(path))
+    with httpx.Client(transport=transport, timeout=3) as client:
+        return client.get(f"http://docker{url}").text
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def port_in_use(address: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((address, port)) == 0
+
+
+_CONTAINERD_TOML = f"""version = 2
+root = "{STATE / "containerd"}"
+state = "{RUN / "containerd-state"}"
+disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
+
+[grpc]
+  address = "{CONTAINERD_SOCKET}"
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{PAUSE_IMAGE}"
+  # without CAP_SYS_RESOURCE (containers, some VMs) every sandbox dies otherwise
+  restrict_oom_score_adj = true
+  stream_server_address = "127.0.0.1"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{STATE / "cni" / "net.d"}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{STATE / "containerd-certs.d"}"
+"""
+
+_CNI_CONFLIST = f"""{{
+  "cniVersion": "0.4.0",
+  "name": "thinkube-local",
+  "plugins": [
+    {{
+      "type": "bridge", "bridge": "tkl-pods", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+      "ipam": {{
+        "type": "host-local", "dataDir": "{STATE / "cni" / "networks"}",
+        "ranges": [[{{"subnet": "{POD_CIDR}"}}]], "routes": [{{"dst": "0.0.0.0/0"}}]
+      }}
+    }},
+    {{"type": "portmap", "capabilities": {{"portMappings": true}}}}
+  ]
+}}
+"""

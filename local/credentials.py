@@ -1,0 +1,46 @@
+"""Passwords of the platform: generated once, kept in one 0600 file beside the users' data.
+
+Nobody types them but the two users; everything else reads this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from local.paths import CREDENTIALS
+
+ADMIN_USER = "ada"
+PLAIN_USER = "ben"
+
+
+def _new() -> str:
+    return secrets.token_urlsafe(15)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """All generated secrets. User passwords are per realm user; the passphrase encrypts the local stacks' state."""
+
+    keycloak_admin: str = field(default_factory=_new)
+    harbor_robot: str = field(default_factory=_new)
+    control_token: str = field(default_factory=_new)
+    pulumi_passphrase: str = field(default_factory=_new)
+    users: dict[str, str] = field(default_factory=lambda: {ADMIN_USER: _new(), PLAIN_USER: _new()})
+
+    keycloak_admin_username = "admin"
+    harbor_robot_username = "robot$thinkube"
+
+
+def load(path: Path = CREDENTIALS) -> Credentials:
+    """Read the file, or generate and write it when it is not there."""
+    if path.exists():
+        return Credentials(**json.loads(path.read_text()))
+    credentials = Credentials()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:
+        json.dump(asdict(credentials), sink, indent=2)
+    return credentials

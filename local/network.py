@@ -1,0 +1,135 @@
+"""The node's network: a network namespace joined to the machine by one veth pair.
+
+Everything that Kubernetes does to a machine's network (bridges, kube-proxy's rules, ports 80/443/6443)
+happens inside that namespace, so an existing Docker or Kubernetes is left alone and `make down` removes
+all of it by removing the namespace. On the machine itself remain: one link, one route, two firewall rules that carry
+our comment, and a marked block in /etc/hosts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+from pathlib import Path
+
+from local.errors import PlatformError
+from local.paths import HOST_ADDRESS, HOSTS, LINK, NETNS, NETWORK, NODE_ADDRESS, STATE
+from local.shell import in_node, output, run, succeeds
+
+BEGIN, END = "# thinkube-local begin", "# thinkube-local end"
+HOSTS_FILE = Path("/etc/hosts")
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+_SAVED_FORWARDING = STATE / "ip_forward.before"
+_COMMENT = ("-m", "comment", "--comment", "thinkube-local")
+
+
+def _rules() -> list[tuple[str, list[str]]]:
+    """Rules on the machine: pods reach the outside (pip in a notebook) behind the machine's address."""
+    return [
+        ("nat", ["POSTROUTING", "-s", NETWORK, "!", "-o", LINK, *_COMMENT, "-j", "MASQUERADE"]),
+        ("filter", ["FORWARD", "-i", LINK, *_COMMENT, "-j", "ACCEPT"]),
+        ("filter", ["FORWARD", "-o", LINK, *_COMMENT, "-j", "ACCEPT"]),
+    ]
+
+
+def is_up() -> bool:
+    """Whether the namespace and its link are there and the names resolve to the node."""
+    return (
+        Path(f"/run/netns/{NETNS}").exists()
+        and Path(f"/sys/class/net/{LINK}").exists()
+        and hosts_block(HOSTS) in HOSTS_FILE.read_text()
+    )
+
+
+def conflict() -> str | None:
+    """Another route that overlaps our range, in `ip route` form; None when the range is free."""
+    ours = ipaddress.ip_network(NETWORK)
+    for route in json.loads(output(["ip", "-json", "route"])):
+        if route["dst"] == "default" or route.get("dev") == LINK:
+            continue
+        if ipaddress.ip_network(route["dst"], strict=False).overlaps(ours):
+            return f"{route['dst']} dev {route.get('dev', '?')}"
+    return None
+
+
+def up() -> None:
+    """Make the namespace, link, route, rules and names. Starting over is safe: what stands is removed first."""
+    if is_up():
+        return
+    down()
+    STATE.mkdir(parents=True, exist_ok=True)
+    for line in (
+        f"ip netns add {NETNS}",
+        f"ip link add {LINK} type veth peer name eth0 netns {NETNS}",
+        f"ip addr add {HOST_ADDRESS}/30 dev {LINK}",
+        f"ip link set {LINK} up",
+        f"ip -n {NETNS} addr add {NODE_ADDRESS}/30 dev eth0",
+        f"ip -n {NETNS} link set lo up",
+        f"ip -n {NETNS} link set eth0 up",
+        f"ip -n {NETNS} route add default via {HOST_ADDRESS}",
+        f"ip route replace {NETWORK} via {NODE_ADDRESS} dev {LINK}",
+    ):
+        run(line.split(), log="network", what="set up the node's network", remedy="Run `make down` and try again.")
+    run(in_node(["sysctl", "-qw", "net.ipv4.ip_forward=1"]), log="network", what="turn on routing in the node")
+    _SAVED_FORWARDING.write_text(FORWARDING.read_text())
+    FORWARDING.write_text("1")
+    for table, rule in _rules():
+        if not succeeds(["iptables", "-w", "-t", table, "-C", *rule]):
+            run(["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside")
+    write_hosts(HOSTS)
+
+
+def down() -> None:
+    """Remove all of it; what is not there is no error."""
+    write_hosts(())
+    for table, rule in _rules():
+        while succeeds(["iptables", "-w", "-t", table, "-D", *rule]):
+            pass
+    if _SAVED_FORWARDING.exists():
+        FORWARDING.write_text(_SAVED_FORWARDING.read_text())
+        _SAVED_FORWARDING.unlink()
+    for command in (["ip", "link", "del", LINK], ["ip", "netns", "del", NETNS]):
+        succeeds(command)
+
+
+def hosts_block(names: tuple[str, ...]) -> str:
+    return f"{BEGIN}\n{NODE_ADDRESS} {' '.join(names)}\n{END}\n"
+
+
+def write_hosts(names: tuple[str, ...]) -> None:
+    """Replace our marked block in /etc/hosts; an empty ``names`` removes it.
+
+    Written in place, not renamed: in a container /etc/hosts is a mount point.
+    """
+    before = HOSTS_FILE.read_text()
+    kept: list[str] = []
+    inside = False
+    for line in before.splitlines(keepends=True):
+        if line.strip() == BEGIN:
+            inside = True
+        elif line.strip() == END and inside:
+            inside = False
+        elif not inside:
+            kept.append(line)
+    if inside:
+        raise PlatformError(f"{HOSTS_FILE} has '{BEGIN}' without its end: remove that block by hand, then try again.")
+    text = "".join(kept)
+    if names:
+        text += ("" if text.endswith("\n") or not text else "\n") + hosts_block(names)
+    if text != before:
+        HOSTS_FILE.write_text(text)
+
+
+def upstream_dns() -> list[str]:
+    """The machine's real name servers: those of resolv.conf that are not loopback stubs."""
+    found: list[str] = []
+    for name in ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(name).read_text().splitlines():
+                parts = line.split()
+                if len(parts) > 1 and parts[0] == "nameserver" and not parts[1].startswith("127."):
+                    found.append(parts[1])
+        if found:
+            break
+    return found
