@@ -1,1 +1,1 @@
-"""Stand-in for thinkube-control: the part of its HTTP contract that JupyterHub uses, over the live cluster."""
+"""Stand-in for thinkube-control: the part of its contract that JupyterHub uses, over the live cluster."""

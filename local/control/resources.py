@@ -4,8 +4,7 @@ and shapes.
 Pure functions over the API's dicts, and the cache that answers from the last computed figures. The rules are
 thinkube-control's (77f207f, backend/app/api/cluster_resources.py): allocation counts *limits* of running
 pods' containers, memory is rounded down to whole `Gi` (`Mi`, `Ki` below that), a node whose GPUs cannot be
-looked into lists them as "Unknown GPU", a node with more GPUs than devices shares them and has
-`effective_gpu` 1.
+looked into lists them as "Unknown GPU" (no simulated one can), with `effective_gpu` equal to their number.
 """
 
 from __future__ import annotations

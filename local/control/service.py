@@ -1,7 +1,7 @@
-"""The HTTP face: routes, authentication and error bodies as thinkube-control's (77f207f, a FastAPI
-application).
+"""The HTTP face: routes, authentication and error bodies as thinkube-control's (77f207f, on FastAPI).
 
-Reading needs no token, since JupyterHub reads from inside the cluster; changing does. Errors are `{"detail": ...}`.
+Reading needs no token, since JupyterHub reads from inside the cluster; changing does.
+Errors are `{"detail": ...}`.
 """
 
 from __future__ import annotations

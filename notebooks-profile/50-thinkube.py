@@ -1,0 +1,7 @@
+"""Thin shim that the chart's hub executes with `c` injected: reads the settings, leaves the rest to the package."""
+
+from thinkube_profiles.hooks import install
+from thinkube_profiles.rules import read_settings
+from z2jh import get_config
+
+install(c, read_settings(get_config("custom.thinkube")))
