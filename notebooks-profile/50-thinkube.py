@@ -1,4 +1,4 @@
-"""Thin shim that the chart's hub executes with `c` injected: reads the settings, leaves the rest to the package."""
+"""Executed by the chart's hub with `c` injected: reads the settings, leaves the rest to the package."""
 
 from thinkube_profiles.hooks import install
 from thinkube_profiles.rules import read_settings

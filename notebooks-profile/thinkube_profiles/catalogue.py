@@ -1,5 +1,4 @@
-"""Images that a notebook may run: what thinkube-control lists, joined with what this program deployed. No
-I/O.
+"""Images that a notebook may run: what thinkube-control lists, joined with what was deployed. No I/O.
 
 Binding rules: of each repository in our catalogue the catalogue's tag if it is listed, else the newest
 listed one, by digest where the catalogue knows it; images that others registered run by tag. Nothing that

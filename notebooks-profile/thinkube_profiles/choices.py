@@ -1,5 +1,4 @@
-"""The decision what a user may start: offers for the page, and the verdict on what was submitted. Pure, no
-I/O.
+"""What a user may start: offers for the page, and the verdict on what was submitted. Pure, no I/O.
 
 The one place that turns submitted options into what a pod gets. The page shows the same offers, but the
 verdict never trusts the page: it is reached anew at every start, from the facts of that moment.
@@ -85,32 +84,25 @@ def choose(
     400: not understood or not on offer; 409: beyond what any node has.
     """
     if not isinstance(options, dict):
-        return Refusal(
-            400, f"Name a profile and an image to start a server: {_shown(options)} is no set of options."
-        )
+        return Refusal(400, f"Name a profile and an image: {_shown(options)} is no set of options.")
     if unknown := [key for key in options if key not in OPTION_KEYS]:
         return Refusal(
-            400, f"The option {_shown(unknown[0])} is not known: give a profile and an image, nothing else."
+            400, f"The option {_shown(unknown[0])} is not known: name a profile and an image only."
         )
     for key in OPTION_KEYS:
         if key not in options:
             return Refusal(400, f"Name {'a profile' if key == 'profile' else 'an image'} to start a server.")
         if not isinstance(options[key], str):
             return Refusal(400, f"The {key} must be a text, and {_shown(options[key])} is none.")
-    offer = next(
-        (offer for offer in size_offers(nodes, profiles) if offer.size.slug == options["profile"]), None
-    )
+    profile, name = options["profile"], options["image"]
+    offer = next((offer for offer in size_offers(nodes, profiles) if offer.size.slug == profile), None)
     if offer is None:
-        return Refusal(
-            400, f"There is no profile {_shown(options['profile'])}: choose one on the start page."
-        )
+        return Refusal(400, f"There is no profile {_shown(profile)}: choose one on the start page.")
     if offer.refused:
         return Refusal(409, f"{offer.size.display_name} cannot be started: {offer.refused}.")
-    image = next((image for image in images if image.name == options["image"]), None)
+    image = next((image for image in images if image.name == name), None)
     if image is None:
-        return Refusal(
-            400, f"The image {_shown(options['image'])} is not on offer: choose one on the start page."
-        )
+        return Refusal(400, f"The image {_shown(name)} is not on offer: choose one on the start page.")
     if image.gpu_required:
         return Refusal(400, f"{image.display_name} needs a GPU, and {offer.size.display_name} has none.")
     return Choice(offer.size.slug, image.name, image.reference, offer.limit, offer.guarantee)

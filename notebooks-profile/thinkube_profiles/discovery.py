@@ -1,5 +1,4 @@
-"""Keeps the facts fresh in the background: asks each source in turn of the clock, holds the last good
-answers and their ages.
+"""Keeps the facts fresh in the background: the last good answer of each source, and its age.
 
 Owns the one background task of the hub-side code. Nothing here waits inside a user's request: `facts` only
 looks at what is there. A source that is slow, away or talks nonsense changes the age of its answer, never
@@ -65,8 +64,7 @@ class Feed(Generic[T]):
         ask: Callable[[], Awaitable[object]],
         parse: Callable[[object], tuple[T, tuple[str, ...]]],
     ) -> None:
-        """`service`: whom to name to people; `parse` gives the value and why parts were dropped, or raises.
-        """
+        """`service`: whom to name to people; `parse`: the value and why parts were dropped, or it raises."""
         self.service = service
         self.value: T | None = None
         self.answered_at: float | None = None
@@ -82,7 +80,8 @@ class Feed(Generic[T]):
         try:
             value, dropped = self._parse(await asyncio.wait_for(self._ask(), deadline))
         except Exception as error:
-            fault = "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+            late = isinstance(error, TimeoutError)
+            fault = "no answer in time" if late else f"{type(error).__name__}: {error}"
             # Once per kind of trouble: a service that is away for an hour must not fill the log.
             if fault != self.error:
                 log.warning("%s: %s; its last answer stays in use", self.service, fault[:500])
@@ -111,7 +110,7 @@ class Discovery:
         self._clock = clock
         self._control = control or ControlClient(settings.control)
         self._manifest = catalogue or CatalogueClient(settings.catalogue, settings.control.deadline_seconds)
-        reporter = "thinkube-control, which reports images and free resources,"
+        reporter = "thinkube-control (which reports images and free resources)"
         self.resources: Feed[tuple[Node, ...]] = Feed(reporter, self._control.resources, parse_resources)
         self.images: Feed[tuple[Listed, ...]] = Feed(reporter, self._control.images, parse_images)
         self.catalogue: Feed[tuple[Deployed, ...]] = Feed(
@@ -141,7 +140,8 @@ class Discovery:
     async def refresh(self) -> bool:
         """Ask all sources once, at the same time; whether all gave good answers."""
         feeds = (self.resources, self.images, self.catalogue)
-        good = await asyncio.gather(*(feed.refresh(self._settings.deadline_seconds, self._clock) for feed in feeds))
+        deadline = self._settings.deadline_seconds
+        good = await asyncio.gather(*(feed.refresh(deadline, self._clock) for feed in feeds))
         if self.images.value is not None and self.catalogue.value is not None:
             self._joined, left_out = join(self.images.value, self.catalogue.value, self._default_image)
             self._left_out = log_new("images", left_out, self._left_out)
@@ -157,16 +157,16 @@ class Discovery:
         missing = overdue = None
         if silent:
             missing = (
-                f"Waiting for the first answer of {silent.service.rstrip(',')}: no server can be started
-                before. " "Reload this page in a moment; if it stays like this, tell your administrator."
+                f"Waiting for the first answer of {silent.service}: no server can be started before. "
+                "Reload this page in a moment; if it stays like this, tell your administrator."
             )
         elif oldest > self._settings.stale_after_seconds:
             missing = (
-                f"{_capital(slowest.service)} has not answered for {age_text(oldest)}: no server can be
-                started now. " "Servers that run already are not affected. Tell your administrator."
+                f"No answer from {slowest.service} for {age_text(oldest)}: no server can be started now. "
+                "Servers that run already are not affected. Tell your administrator."
             )
         elif late := next((feed for feed in feeds if feed.error), None):
-            overdue = f"{_capital(late.service)} does not answer at the moment: these are its last figures."
+            overdue = f"No answer from {late.service} at the moment: its last one stays in use."
         control_age = max((age for age, feed in ages if feed is not self.catalogue), default=0.0)
         return Facts(self.resources.value or (), self._joined, control_age, overdue, missing)
 
@@ -202,7 +202,3 @@ def log_new(what: str, reasons: tuple[str, ...], known: tuple[str, ...]) -> tupl
     if len(new) > 10:
         log.warning("%s: %d more left out", what, len(new) - 10)
     return reasons
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -109,5 +109,5 @@ def install(c: Any, settings: Settings, discovery: Discovery | None = None) -> D
 def _refused(refusal: Refusal) -> web.HTTPError:
     error = web.HTTPError(refusal.status, refusal.sentence)
     # What JupyterHub shows to the user, in place of the error's technical text.
-    error.jupyterhub_message = refusal.sentence
+    error.jupyterhub_message = refusal.sentence  # type: ignore[attr-defined]
     return error

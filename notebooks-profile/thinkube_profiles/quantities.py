@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TypeGuard
 
 GIB = 2**30
 """Bytes of what settings and pages call a GB: KubeSpawner's and Kubernetes' sizes are binary, so is ours."""
@@ -62,7 +63,7 @@ def age_text(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds < 6000 else f"{round(seconds / 3600)} h"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     # bool is an int to Python, but `"cpu": true` is a mistake of whoever wrote it.
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

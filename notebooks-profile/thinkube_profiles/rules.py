@@ -1,5 +1,4 @@
-"""Settings of the hub-side code: `custom.thinkube` of the chart's values, typed and refused where wrong. No
-I/O.
+"""Settings of the hub-side code: `custom.thinkube` of the chart's values, typed, no wrong ones. No I/O.
 
 Whoever writes the values and whoever reads them agree here: unknown keys are refused at every level.
 """
@@ -93,7 +92,7 @@ class Settings(_Settings):
 
 
 def read_settings(values: object) -> Settings:
-    """Settings from the chart's values. Raises ValueError: one sentence with every wrong key and its fault."""
+    """Settings from the chart's values. Raises ValueError: one sentence with every wrong key."""
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

@@ -1,5 +1,4 @@
-"""Where the facts come from: thinkube-control over HTTP, the catalogue ConfigMap over the cluster's API.
-One question each.
+"""Where the facts come from: thinkube-control over HTTP, the catalogue over the cluster's API.
 
 Owns connections and their bounds. Leaves alone what the answers mean and how often to ask. Everything is
 async on the hub's own loop, with clients of its own: a neighbour that hangs takes none of the slots that
