@@ -5,7 +5,6 @@ CPU is counted in cores (float), memory in bytes (int), everywhere in this packa
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TypeGuard
 
@@ -64,8 +63,8 @@ def age_text(seconds: float) -> str:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    # bool is an int to Python, but `"cpu": true` is a mistake of whoever wrote it.
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # bool is an int to Python, but `"cpu": true` is a mistake of whoever wrote it. NaN fails every comparison later.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _short(value: object) -> str:
