@@ -45,9 +45,8 @@ class Identity(Section):
     create_realm: bool = Field(False, description="make the realm instead of using an existing one")
     client_id: Name = Field("jupyterhub", description="client that this program makes for the hub")
     groups_claim: Name = Field("groups", description="claim of the tokens that carries the user's groups")
-    admin_group: Name = Field(
-        "jupyter_admin", description="group whose members are JupyterHub admins; made here"
-    )
+    admin_group: Name = Field("jupyter_admin", description="group whose members are JupyterHub admins")
+    create_groups: bool = Field(True, description="make adminGroup and groups; false: they are there already")
     groups: list[Name] = Field(default_factory=list, description="further groups to make in the realm")
     allowed_groups: list[Name] = Field(
         default_factory=list,
@@ -178,7 +177,9 @@ class Hub(Section):
     )
     tls: Tls = Field(default_factory=Tls, description="the certificate")
     user_scheduler: bool = Field(True, description="pack users' pods with the chart's own scheduler")
-    pre_puller: bool = Field(True, description="pull the default image to new nodes ahead of users")
+    pre_puller: bool = Field(
+        False, description="pull the default image to every node; a new default image then restarts the hub"
+    )
     cull_timeout_seconds: Annotated[int, Field(ge=0)] = Field(
         3600, description="stop servers idle for this long; 0: never"
     )

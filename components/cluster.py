@@ -1,0 +1,70 @@
+"""How the components reach Kubernetes: two providers and the resource options that go with them.
+
+Owns which objects are adopted and kept, and which are simply ours. Leaves alone: what the objects are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Two roads to the same cluster."""
+
+    own: kubernetes.Provider
+    """for what this program makes anew: an object that is there already is an error"""
+    kept: kubernetes.Provider
+    """for what holds users' data: taken over when it is there already"""
+
+
+def connect(name: str) -> Cluster:
+    """Make both providers for the cluster of the stack's `kubernetes:` keys, else of the current kubeconfig.
+
+    The engine hands those keys to the default provider only; without them here, a stack that names its context
+    would be deployed to whatever context is current.
+    """
+    config = pulumi.Config("kubernetes")
+    context, cluster = config.get("context"), config.get("cluster")
+    kubeconfig = config.get_secret("kubeconfig")
+    own = kubernetes.Provider(
+        name,
+        context=context,
+        cluster=cluster,
+        kubeconfig=kubeconfig,
+        # With fixed names, replacing means deleting first: for a moment readers would find nothing. A ConfigMap
+        # that is to be replaced is marked immutable instead.
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
+    )
+    kept = kubernetes.Provider(
+        f"{name}-kept",
+        context=context,
+        cluster=cluster,
+        kubeconfig=kubeconfig,
+        upsert_existing_objects=True,
+    )
+    return Cluster(own, kept)
+
+
+def own(
+    parent: pulumi.Resource, cluster: Cluster, depends_on: Sequence[pulumi.Resource] = ()
+) -> pulumi.ResourceOptions:
+    """Options of an object that belongs to the stack: made, changed and deleted with it."""
+    return pulumi.ResourceOptions(parent=parent, provider=cluster.own, depends_on=list(depends_on))
+
+
+def kept(
+    parent: pulumi.Resource, cluster: Cluster, depends_on: Sequence[pulumi.Resource] = ()
+) -> pulumi.ResourceOptions:
+    """Options of an object that users' data hangs on: survives `destroy`, and the next `up` takes it over again.
+
+    Not `protect`: a single protected resource makes the whole `pulumi destroy` fail, and with it a rollback.
+    """
+    return pulumi.ResourceOptions(
+        parent=parent, provider=cluster.kept, depends_on=list(depends_on), retain_on_delete=True
+    )
