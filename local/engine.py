@@ -123,14 +123,19 @@ class Stack:
             return
         self._cli(["stack", "init", self.name, "--secrets-provider", "passphrase"], desk=True)
 
-    def set_config(self, plain: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None) -> None:
+    def set_config(
+        self, plain: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None
+    ) -> None:
         """Set keys: ``plain`` values may be objects; ``secrets`` are encrypted by the CLI, which gets them on its standard input.
 
         Keys without a namespace get the project's. A secret that has this value already is not written again.
         """
         self.init()
         content = _yaml(self.config_file)
-        config = {**content.get("config", {}), **{self._key(key): value for key, value in (plain or {}).items()}}
+        config = {
+            **content.get("config", {}),
+            **{self._key(key): value for key, value in (plain or {}).items()},
+        }
         if config != content.get("config", {}):
             content["config"] = config
             self.config_file.write_text(yaml.safe_dump(content, sort_keys=True))
@@ -139,14 +144,21 @@ class Stack:
             known = json.loads(self._cli([*self._config("config"), "--show-secrets", "--json"], desk=True))
         for key, value in (secrets or {}).items():
             if known.get(self._key(key), {}).get("value") != value:
-                self._cli([*self._config("config"), "set", "--secret", self._key(key)], desk=True, stdin=value)
+                self._cli(
+                    [*self._config("config"), "set", "--secret", self._key(key)], desk=True, stdin=value
+                )
 
     def load_config(self, source: Path) -> None:
         """Take the config of a stack file: its keys replace all plain ones, secrets set before stay."""
         self.init()
         content = _yaml(self.config_file)
-        kept = {k: v for k, v in content.get("config", {}).items() if isinstance(v, dict) and set(v) == {"secure"}}
-        content["config"] = {**{self._key(k): v for k, v in (_yaml(source).get("config") or {}).items()}, **kept}
+        kept = {
+            k: v for k, v in content.get("config", {}).items() if isinstance(v, dict) and set(v) == {"secure"}
+        }
+        content["config"] = {
+            **{self._key(k): v for k, v in (_yaml(source).get("config") or {}).items()},
+            **kept,
+        }
         self.config_file.write_text(yaml.safe_dump(content, sort_keys=True))
 
     def preview(self, *, refresh: bool = False) -> Summary:
@@ -236,7 +248,9 @@ class Stack:
             if "resourcePreEvent" in event:
                 summary.steps.append(change)
             if self.report and change.op != "same":
-                self.report(f"{change.op} {change.type} {change.name}" + (" FAILED" if "status" in step else ""))
+                self.report(
+                    f"{change.op} {change.type} {change.name}" + (" FAILED" if "status" in step else "")
+                )
 
 
 def _yaml(path: Path) -> dict[str, Any]:
