@@ -63,7 +63,7 @@ def age_text(seconds: float) -> str:
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:
-    # bool is an int to Python, but `"cpu": true` is a mistake of whoever wrote it. NaN fails every comparison later.
+    # bool is an int to Python, but `"cpu": true` is somebody's mistake. NaN fails the caller's comparison.
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
