@@ -5,7 +5,7 @@ Owns which files go there, under which keys. Leaves alone: what the code does, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,14 @@ class ProfileCode(pulumi.ComponentResource):
 
     config_map: pulumi.Output[str]
     """name of the ConfigMap"""
-    files: Mapping[str, str]
-    """names of the package's files: key to name inside the package"""
+    files: Sequence[str]
+    """names of the package's files, without the shim"""
 
     def __init__(self, name: str, args: ProfileCodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the ConfigMap."""
         super().__init__("thinkube:profiles:ProfileCode", name, None, opts)
         code = read_code(args.folder)
-        self.files = {key: key for key in code if key != SHIM}
+        self.files = [key for key in code if key != SHIM]
         config_map = ConfigMap(
             name,
             metadata={"namespace": args.namespace},
