@@ -21,7 +21,8 @@ secrets = load_secrets(config, settings)
 hub_url = f"https://{settings.hub_host}"
 cluster = connect("cluster")
 
-# Components, each after what it needs; paths are relative, so that state does not depend on the checkout's place
+# Components, each after what it needs; paths are relative, so that state does not depend on the checkout's
+# place
 workspace = Workspace(
     "workspace",
     WorkspaceArgs(

@@ -1,7 +1,9 @@
-"""What the images are called and the catalogue of them that hub and thinkube-control read. Pure but for reading files.
+"""What the images are called and the catalogue of them that hub and thinkube-control read. Pure but for
+reading files.
 
-Owns the metadata file of an image folder (`image.yaml`), image names and references, and the manifest's shape, which
-is thinkube-control's contract (manifest version 1.0). Leaves alone: building, and writing the ConfigMap.
+Owns the metadata file of an image folder (`image.yaml`), image names and references, and the manifest's
+shape, which is thinkube-control's contract (manifest version 1.0). Leaves alone: building, and writing the
+ConfigMap.
 """
 
 from __future__ import annotations
@@ -118,8 +120,8 @@ def plan_images(settings: Images, folder: Path, registry: str, project: str) -> 
 def manifest(images: Sequence[NotebookImage], digests: Mapping[str, str], project: str, owner: str) -> str:
     """Return `manifest.json` for thinkube-control and the hub.
 
-    `digests`: "sha256:..." by image name. No date is given (thinkube-control takes its own): it would change the
-    catalogue with every run.
+    `digests`: "sha256:..." by image name. No date is given (thinkube-control takes its own): it would
+    change the catalogue with every run.
     """
     return json.dumps(
         {
@@ -174,7 +176,7 @@ def _parents_first(known: Mapping[str, Metadata]) -> list[str]:
         ready = [name for name in waiting if known[name].parent is None or known[name].parent in order]
         if not ready:
             raise pulumi.RunError(
-                f"image.yaml of {', '.join(waiting)}: the parent is not an image folder, or the parents form a circle"
+                f"image.yaml of {', '.join(waiting)}: the parent is no image folder, or parents form a circle"
             )
         order += ready
         waiting = [name for name in waiting if name not in ready]

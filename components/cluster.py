@@ -25,8 +25,8 @@ class Cluster:
 def connect(name: str) -> Cluster:
     """Make both providers for the cluster of the stack's `kubernetes:` keys, else of the current kubeconfig.
 
-    The engine hands those keys to the default provider only; without them here, a stack that names its context
-    would be deployed to whatever context is current.
+    The engine hands those keys to the default provider only; without them here, a stack that names its
+    context would be deployed to whatever context is current.
     """
     config = pulumi.Config("kubernetes")
     context, cluster = config.get("context"), config.get("cluster")
@@ -36,8 +36,8 @@ def connect(name: str) -> Cluster:
         context=context,
         cluster=cluster,
         kubeconfig=kubeconfig,
-        # With fixed names, replacing means deleting first: for a moment readers would find nothing. A ConfigMap
-        # that is to be replaced is marked immutable instead.
+        # With fixed names, replacing means deleting first: for a moment readers would find nothing. A
+        # ConfigMap that is to be replaced is marked immutable instead.
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
     )
@@ -61,7 +61,8 @@ def own(
 def kept(
     parent: pulumi.Resource, cluster: Cluster, depends_on: Sequence[pulumi.Resource] = ()
 ) -> pulumi.ResourceOptions:
-    """Options of an object that users' data hangs on: survives `destroy`, and the next `up` takes it over again.
+    """Options of an object that users' data hangs on: survives `destroy`, and the next `up` takes it over
+    again.
 
     Not `protect`: a single protected resource makes the whole `pulumi destroy` fail, and with it a rollback.
     """

@@ -1,7 +1,9 @@
-"""Content-addressed tags: which files of an image folder the build sees, and a hash over all that shapes the image.
+"""Content-addressed tags: which files of an image folder the build sees, and a hash over all that shapes
+the image.
 
 Pure but for reading files. Follows Docker's rules for .dockerignore
-(https://docs.docker.com/build/concepts/context/#dockerignore-files): the last matching line decides, `!` takes back.
+(https://docs.docker.com/build/concepts/context/#dockerignore-files): the last matching line decides, `!`
+takes back.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ TAG_LENGTH = 16
 def image_tag(context: Path, build_args: Mapping[str, str], parent_tag: str = "") -> str:
     """Return the tag of the image that `context` builds: equal if and only if nothing that shapes it differs.
 
-    Covers Dockerfile, every file of the context that .dockerignore lets through (path, executable bit, content or
-    link target), build arguments and the parent image's tag. Owner and times do not count: checkouts differ in them.
+    Covers Dockerfile, every file of the context that .dockerignore lets through (path, executable bit,
+    content or link target), build arguments and the parent image's tag. Owner and times do not count:
+    checkouts differ in them.
     """
     total = hashlib.sha256()
 
@@ -35,7 +38,7 @@ def image_tag(context: Path, build_args: Mapping[str, str], parent_tag: str = ""
     for path in context_files(context):
         name = path.relative_to(context).as_posix().encode()
         if path.is_symlink():
-            add(b"link", name, os.readlink(path).encode())
+            add(b"link", name, str(path.readlink()).encode())
         else:
             add(b"file", name, b"x" if path.stat().st_mode & 0o100 else b"-", path.read_bytes())
     return total.hexdigest()[:TAG_LENGTH]
@@ -63,7 +66,7 @@ def parse_ignore(text: str) -> list[tuple[re.Pattern[str], bool]]:
 
 
 def ignored(path: str, rules: list[tuple[re.Pattern[str], bool]]) -> bool:
-    """True if the rules keep `path` (relative, with `/`) out of the context, by itself or by one of its folders."""
+    """True if the rules keep `path` (relative, with `/`) out of the context, itself or by a folder of it."""
     pure = PurePosixPath(path)
     names = [path, *(parent.as_posix() for parent in pure.parents if parent.as_posix() != ".")]
     out = False

@@ -1,4 +1,5 @@
-"""The call that makes thinkube-control read the image catalogue: a Kubernetes Job, since its address is the cluster's.
+"""The call that makes thinkube-control read the image catalogue: a Kubernetes Job, since its address is the
+cluster's.
 
 Owns the Job, the script in it and the Secret with the token. Leaves alone: what is synced.
 """
@@ -16,7 +17,8 @@ from pulumi_kubernetes.core.v1 import Secret
 
 from components import cluster
 
-# Runs in the default notebook image: it is in the registry anyway, and its pull warms a node. Standard library only.
+# Runs in the default notebook image: it is in the registry anyway, and its pull warms a node. Standard
+# library only.
 SCRIPT = """\
 import json, os, sys, time, urllib.error, urllib.request
 
@@ -33,14 +35,14 @@ for attempt in range(8):
     except urllib.error.HTTPError as error:
         reason = "HTTP %d %s" % (error.code, error.reason)
         if error.code in (401, 403):
-            sys.exit("thinkube-control refused the token (%s): set the config key thinkube_control_token" % reason)
+            sys.exit("thinkube-control refused the token (%s): check thinkube_control_token" % reason)
         if error.code == 404:
             sys.exit("%s is not there (%s): check the config key control.url" % (url, reason))
     except (OSError, ValueError) as error:
         reason = str(error)
     print("attempt %d: %s: %s" % (attempt + 1, url, reason), flush=True)
     time.sleep(min(2**attempt, 15))
-sys.exit("thinkube-control did not answer at %s (%s): check that it runs, and the config key control.url" % (url, reason))
+sys.exit("no answer from thinkube-control at %s (%s): see that it runs, or set control.url" % (url, reason))
 """
 
 

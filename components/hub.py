@@ -1,7 +1,8 @@
 """The zero-to-jupyterhub release, and the objects beside it that it needs.
 
-Owns the hub's right to read the catalogue, the certificate, the CA bundle and the release. Leaves alone: the values
-(hub_values.py), and whatever the chart makes by itself (service accounts, network policies, Ingress, own secrets).
+Owns the hub's right to read the catalogue, the certificate, the CA bundle and the release. Leaves alone:
+the values (hub_values.py), and whatever the chart makes by itself (service accounts, network policies,
+Ingress, own secrets).
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Values of the zero-to-jupyterhub chart as one pure function of settings and facts, split by chart section.
 
-Owns what the hub, the proxy and the notebook pods look like. Leaves alone: the objects beside the release (hub.py) and
-what users may pick (custom.thinkube is read by notebooks-profile/). No secret is ever a value: Helm would keep it in
-clear in the release; pods read them by reference. Facts may be Outputs, at the leaves only.
+Owns what the hub, the proxy and the notebook pods look like. Leaves alone: the objects beside the release
+(hub.py) and what users may pick (custom.thinkube is read by notebooks-profile/). No secret is ever a value:
+Helm would keep it in clear in the release; pods read them by reference. Facts may be Outputs, at the leaves
+only.
 
-Every key is documented at https://z2jh.jupyter.org/en/stable/resources/reference.html; the chart refuses others.
+Every key is documented at https://z2jh.jupyter.org/en/stable/resources/reference.html; the chart refuses
+others.
 """
 
 from __future__ import annotations
@@ -227,8 +229,9 @@ def _singleuser(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         volumes.append(_config_map("ca-bundle", facts.ca_config_map, [CA_FILE]))
         mounts.append({"name": "ca-bundle", "mountPath": CA_FOLDER, "readOnly": True})
         environment["THINKUBE_CA_BUNDLE"] = f"{CA_FOLDER}/{CA_FILE}"
-    # The hub's code sets the image of every server, from the catalogue. Only a pre-puller needs it here: with the tag
-    # among the values each new image would restart the hub, and a tag that is nowhere cannot start by mistake.
+    # The hub's code sets the image of every server, from the catalogue. Only a pre-puller needs it here:
+    # with the tag among the values each new image would restart the hub, and a tag that is nowhere cannot
+    # start by mistake.
     tag = facts.default_image.tag if hub.pre_puller else "set-by-the-hub"
     return {
         "image": {

@@ -1,7 +1,7 @@
 """The hub's client in Keycloak, with the groups claim, the groups, and the Secret that the hub reads.
 
-Owns the client's rights and addresses. Leaves alone: users, passwords, login pages, and the realm unless it is to
-be made. The client's secret goes into a Kubernetes Secret and nowhere else.
+Owns the client's rights and addresses. Leaves alone: users, passwords, login pages, and the realm unless it
+is to be made. The client's secret goes into a Kubernetes Secret and nowhere else.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def digest(secret: str) -> str:
 
 
 class HubIdentity(pulumi.ComponentResource):
-    """Confidential client (standard flow with PKCE only), groups claim mapper, groups, the client's Secret."""
+    """Confidential client (standard flow with PKCE only), groups claim, groups, and the client's Secret."""
 
     client_id: str
     secret_name: pulumi.Output[str]

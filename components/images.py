@@ -1,7 +1,7 @@
 """Notebook images: built and pushed, or taken as they are, and the catalogue ConfigMap that names them.
 
-Owns the builds, the ConfigMap `jupyterhub-image-catalogue` and the call that makes thinkube-control read it. Leaves
-alone: names, tags and the manifest (catalogue.py), and what users may pick (the hub's code).
+Owns the builds, the ConfigMap `jupyterhub-image-catalogue` and the call that makes thinkube-control read
+it. Leaves alone: names, tags and the manifest (catalogue.py), and what users may pick (the hub's code).
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class NotebookImages(pulumi.ComponentResource):
         content = pulumi.Output.all(**digests).apply(
             lambda known: manifest(images, known, args.project, args.owner)
         )
-        # The name is fixed, since the hub reads it live and thinkube-control lists it: changed in place (cluster.py)
+        # The name is fixed, since the hub reads it live and thinkube-control lists it: changed in place
+        # (cluster.py)
         catalogue = ConfigMap(
             f"{name}-catalogue",
             metadata={
@@ -87,8 +88,8 @@ class NotebookImages(pulumi.ComponentResource):
         self.catalogue = catalogue.metadata.name
         if args.control_token is None:
             pulumi.log.warn(
-                "thinkube-control does not look for new images by itself: after a push run its image sync by hand, "
-                "or run `pulumi config set --secret thinkube_control_token`",
+                "thinkube-control does not look for new images by itself: after a push run its image sync "
+                "by hand, or run `pulumi config set --secret thinkube_control_token`",
                 self,
             )
         else:

@@ -55,7 +55,7 @@ def read_code(folder: Path) -> dict[str, str]:
 
 
 class ProfileCode(pulumi.ComponentResource):
-    """ConfigMap of notebooks-profile/, immutable and autonamed: a change makes a new one and rolls the hub."""
+    """ConfigMap of notebooks-profile/, immutable and autonamed: a change makes a new one, rolls the hub."""
 
     config_map: pulumi.Output[str]
     """name of the ConfigMap"""

@@ -1,9 +1,11 @@
 """The volumes that notebooks share: persistent volumes and the claims that bind them.
 
-Owns names, sizes, reclaim policy and binding. Leaves alone: the storage service itself, and what mounts where.
+Owns names, sizes, reclaim policy and binding. Leaves alone: the storage service itself, and what mounts
+where.
 
-A static pair is made claim first: the volume then names its claim by uid. So a volume that an earlier claim left
-`Released` (the claim or the whole namespace was deleted by hand) is bound again by the next update, files and all.
+A static pair is made claim first: the volume then names its claim by uid. So a volume that an earlier claim
+left `Released` (the claim or the whole namespace was deleted by hand) is bound again by the next update,
+files and all.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from components import cluster
 from components.settings.models import Storage, Volume
 
 CSI_DRIVER = "seaweedfs-csi-driver"
-# Kubelet makes per-user subfolders as root. With root of the filer shown as 1000:100 in the mount, user jovyan can
-# write there (local:filer; volume attributes of https://github.com/seaweedfs/seaweedfs-csi-driver).
+# Kubelet makes per-user subfolders as root. With root of the filer shown as 1000:100 in the mount, user
+# jovyan can write there (local:filer; volume attributes of
+# https://github.com/seaweedfs/seaweedfs-csi-driver).
 ID_MAP = {"uidMap": "1000:0", "gidMap": "100:0"}
 # The provider would wait for a claim that nothing can bind before its volume is there.
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
