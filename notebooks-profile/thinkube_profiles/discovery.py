@@ -84,7 +84,8 @@ class Feed(Generic[T]):
             fault = "no answer in time" if late else f"{type(error).__name__}: {error}"
             # Once per kind of trouble: a service that is away for an hour must not fill the log.
             if fault != self.error:
-                log.warning("%s: %s; its last answer stays in use", self.service, fault[:500])
+                state = "no answer so far" if self.answered_at is None else "its last answer stays in use"
+                log.warning("%s: %s; %s", self.service, fault[:500], state)
             self.error = fault
             return False
         if self.error:
