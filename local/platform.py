@@ -219,7 +219,8 @@ def _end_processes() -> None:
     seaweed.unmount_all()
     others = [path for path in RUN.glob("*.pid") if path.name != "docker-engine.pid"]
     for pid_file in sorted(others, key=lambda path: path.name in ("etcd.pid", "containerd.pid")):
-        stop_pid_file(pid_file)
+        # the API server waits up to a minute for watchers, and nobody is left who could miss an answer
+        stop_pid_file(pid_file, within=2 if pid_file.name == "kube-apiserver.pid" else 30)
     _unmount_below(STATE, RUN)
     for folder in kubernetes_node.cgroup_folders():
         for child in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():

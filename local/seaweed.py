@@ -33,6 +33,7 @@ def server() -> Daemon:
         [
             weed(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             f"-master.port={MASTER_PORT}", f"-volume.port={VOLUME_PORT}", "-volume.max=200",
+            "-volume.preStopSeconds=0",  # there is no second volume server that would take over
             "-master.volumeSizeLimitMB=1024", "-master.volumePreallocate=false",
             "-filer", f"-filer.port={FILER_PORT}", "-s3", f"-s3.port={S3_PORT}", "-metricsPort=0",
         ],

@@ -42,5 +42,6 @@ DEBIAN_PACKAGES: dict[str, str] = {
 TEST_PACKAGES: dict[str, str] = {
     "chromium": "/usr/bin/chromium",
     "shellcheck": "/usr/bin/shellcheck",
+    "libnss3-tools": "/usr/bin/certutil",  # the browser trusts the local CA through its own store
 }
 JAVA_PACKAGE = "openjdk-17-jre-headless"
