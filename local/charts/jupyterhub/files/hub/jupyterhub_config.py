@@ -1,7 +1,7 @@
-"""JupyterHub's configuration out of the chart's values; what each value does is the real chart's contract.
+"""JupyterHub's configuration out of the chart's values.
 
 The hub executes this file with `get_config` injected (it returns `c`). Order matters: values keys, then
-hub.config as it is, then the files of jupyterhub_config.d and hub.extraConfig, each by name; a later one wins.
+hub.config as it is, then the files of jupyterhub_config.d, hub.extraConfig, each by name; a later one wins.
 """
 
 import os

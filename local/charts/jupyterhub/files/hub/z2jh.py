@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-ROOT = Path("/usr/local/etc/jupyterhub")
+ROOT = Path(__file__).resolve().parent
+"""/usr/local/etc/jupyterhub: everything is mounted beside this file"""
 _REQUIRED = "required, so that None can be a default"
 
 
@@ -39,7 +40,7 @@ def get_config(key: str, default: Any = None) -> Any:
 
 
 def set_config_if_not_none(section: Any, trait: str, key: str) -> None:
-    """Set a trait of a config section (`c.KubeSpawner`) to the value at `key`, unless that is missing or null."""
+    """Set a trait of a config section (`c.KubeSpawner`) to the value at `key`, unless null."""
     value = get_config(key)
     if value is not None:
         setattr(section, trait, value)
