@@ -1,4 +1,4 @@
-"""Renders the stand-in chart with helm, and executes its hub configuration on a traitlets Config, as the hub does."""
+"""Renders the stand-in chart with helm, and executes its hub configuration on a traitlets Config."""
 
 from __future__ import annotations
 
@@ -81,7 +81,16 @@ def template(helm: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[V
     def run(values: Values) -> dict[str, Values]:
         file = tmp_path_factory.mktemp("values") / "values.json"
         file.write_text(json.dumps(values))
-        command = [helm, "template", "jupyterhub", str(CHART), "--namespace", "ns", "--kube-version", "1.34.0"]
+        command = [
+            helm,
+            "template",
+            "jupyterhub",
+            str(CHART),
+            "--namespace",
+            "ns",
+            "--kube-version",
+            "1.34.0",
+        ]
         done = subprocess.run([*command, "--values", str(file)], capture_output=True, text=True)
         if done.returncode:
             raise ValueError(done.stderr)
@@ -122,13 +131,18 @@ def configure(hub_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("POD_NAMESPACE", "ns")
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def run(values: Values | None = None, objects: dict[str, Values] | None = None, before: str = "") -> Config:
+    def run(
+        values: Values | None = None, objects: dict[str, Values] | None = None, before: str = ""
+    ) -> Config:
         if objects is not None:
             encoded = objects["Secret/hub"]["data"]
             secret = {key: base64.b64decode(value).decode() for key, value in encoded.items()}
             names = objects["ConfigMap/hub"]["data"]
         else:
-            release = {"Release": {"Name": "jupyterhub"}, "Chart": {"Name": "jupyterhub", "Version": "4.4.0+a"}}
+            release = {
+                "Release": {"Name": "jupyterhub"},
+                "Chart": {"Name": "jupyterhub", "Version": "4.4.0+a"},
+            }
             secret = {
                 "values.yaml": yaml.safe_dump(merge(Tools.defaults(), values or {}) | release),
                 "hub.config.JupyterHub.cookie_secret": "ab" * 32,
@@ -142,7 +156,7 @@ def configure(hub_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) 
             (folder / "jupyterhub_config.d" / "50-own.py").write_text(before)
         path = folder / "jupyterhub_config.py"
         c = Config()
-        exec(compile(path.read_text(), str(path), "exec"), {"get_config": lambda: c, "__file__": str(path)})
+        exec(compile(path.read_text(), str(path), "exec"), {"get_config": lambda: c, "__file__": str(path)})  # noqa: S102
         assert clients == ["tornado.curl_httpclient.CurlAsyncHTTPClient"]
         return c
 
