@@ -37,7 +37,9 @@ def up() -> None:
         role = "admin" if name == credential_store.ADMIN_USER else "user"
         console.print(f"  {role:5}  user name [bold]{name}[/bold]  password [bold]{password}[/bold]")
     console.print(f"The browser must trust the CA {CA_FILE}. For kubectl: export KUBECONFIG={KUBECONFIG}")
-    console.print(f"Logs: {LOGS}. Passwords: {CREDENTIALS}. `make status` shows the parts, `make down` removes it all.")
+    console.print(
+        f"Logs: {LOGS}. Passwords: {CREDENTIALS}. `make status` shows the parts, `make down` removes it all."
+    )
 
 
 @app.command()
@@ -55,7 +57,9 @@ def down(
                 line.note = f"not clean, the next `make up` mends it: {str(failure).splitlines()[0]}"
     platform.down(delete_data=delete_data)
     if not delete_data:
-        console.print("Users' files, passwords and the CA stay: `make up` finds them again, `make down DATA=delete` removes them.")
+        console.print(
+            "Users' files, passwords and the CA stay: `make up` finds them again, `make down DATA=delete` removes them."
+        )
 
 
 @app.command()

@@ -64,7 +64,9 @@ def wait_for_deployment(namespace: str, name: str, *, within: float = 60) -> Non
                 )
                 for pod in core.list_namespaced_pod(namespace).items
             ]
-            raise PlatformError(f"Deployment {namespace}/{name} is not available after {within:.0f} s: {states}.")
+            raise PlatformError(
+                f"Deployment {namespace}/{name} is not available after {within:.0f} s: {states}."
+            )
         time.sleep(0.3)
 
 
@@ -124,7 +126,11 @@ def _coredns() -> list[Manifest]:
     labels = {"k8s-app": "kube-dns"}
     meta = {"name": "coredns", "namespace": "kube-system", "labels": labels}
     rules = [
-        {"apiGroups": [""], "resources": ["endpoints", "services", "pods", "namespaces"], "verbs": ["list", "watch"]},
+        {
+            "apiGroups": [""],
+            "resources": ["endpoints", "services", "pods", "namespaces"],
+            "verbs": ["list", "watch"],
+        },
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
     ]
     container = {
@@ -132,7 +138,10 @@ def _coredns() -> list[Manifest]:
         "image": COREDNS_IMAGE,
         "imagePullPolicy": "Never",
         "args": ["-conf", "/etc/coredns/Corefile"],
-        "ports": [{"containerPort": 1053, "name": "dns", "protocol": "UDP"}, {"containerPort": 1053, "name": "dns-tcp"}],
+        "ports": [
+            {"containerPort": 1053, "name": "dns", "protocol": "UDP"},
+            {"containerPort": 1053, "name": "dns-tcp"},
+        ],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 8181}, "periodSeconds": 2},
         "livenessProbe": {"httpGet": {"path": "/health", "port": 8080}, "initialDelaySeconds": 30},
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
@@ -153,7 +162,7 @@ def _coredns() -> list[Manifest]:
     }
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:coredns"}
     subject = {"kind": "ServiceAccount", "name": "coredns", "namespace": "kube-system"}
-    return yaml.safe_load(
+    manifests: list[Manifest] = yaml.safe_load(
         yaml.safe_dump(  # one copy of each shared part
             [
                 {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta},
@@ -197,6 +206,7 @@ def _coredns() -> list[Manifest]:
             ]
         )
     )
+    return manifests
 
 
 def cluster_id() -> str:

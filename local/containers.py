@@ -53,7 +53,11 @@ def prepare(credentials: Credentials) -> None:
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(CACHE / "registry")}, "delete": {"enabled": True}},
-        "http": {"addr": f"{NODE_ADDRESS}:5000", "secret": credentials.harbor_robot, "host": f"https://{REGISTRY}"},
+        "http": {
+            "addr": f"{NODE_ADDRESS}:5000",
+            "secret": credentials.harbor_robot,
+            "host": f"https://{REGISTRY}",
+        },
         "auth": {"htpasswd": {"realm": "harbor", "path": str(htpasswd)}},
     }
     _write(STATE / "registry.yaml", yaml.safe_dump(config, sort_keys=False))
@@ -125,7 +129,7 @@ def port_in_use(address: str, port: int) -> bool:
 _CONTAINERD_TOML = f"""version = 2
 root = "{STATE / "containerd"}"
 state = "{RUN / "containerd-state"}"
-disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
+disabled_plugins = ["io.containerd.internal.v1.opt"]
 
 [grpc]
   address = "{CONTAINERD_SOCKET}"

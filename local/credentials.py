@@ -27,7 +27,9 @@ class Credentials:
 
     keycloak_admin: str = field(default_factory=_new)
     harbor_robot: str = field(default_factory=_new)
-    control_token: str = field(default_factory=lambda: f"tk_{_new()}")  # thinkube-control takes no other prefix
+    control_token: str = field(
+        default_factory=lambda: f"tk_{_new()}"
+    )  # thinkube-control takes no other prefix
     pulumi_passphrase: str = field(default_factory=_new)
     users: dict[str, str] = field(default_factory=lambda: {ADMIN_USER: _new(), PLAIN_USER: _new()})
 

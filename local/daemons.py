@@ -92,6 +92,7 @@ class Daemon:
                 start_new_session=True,
                 cwd="/",
             )
+        process.returncode = 0  # it outlives this object on purpose: no warning when the object goes
         self.pid_file.write_text(f"{process.pid} {start_time(process.pid) or 0}\n")
 
     def stop(self) -> None:

@@ -81,7 +81,11 @@ def build(folder: Path, name: str, base: str, *, push: tuple[str, str] | None = 
     if push:
         username, password = push
         for line in engine.api.push(
-            repository, tag, stream=True, decode=True, auth_config={"username": username, "password": password}
+            repository,
+            tag,
+            stream=True,
+            decode=True,
+            auth_config={"username": username, "password": password},
         ):
             if "error" in line:
                 raise PlatformError(f"The registry refused {repository}:{tag}: {line['error']}.")
@@ -134,9 +138,9 @@ def _node_has(reference: str) -> bool:
 
 def _changes() -> list[str]:
     env = {name: os.environ[name] for name in _BUILD_ENV if name in os.environ}
-    env |= {
-        name: _CA_IN_IMAGE for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-    }
+    env |= dict.fromkeys(
+        ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"), _CA_IN_IMAGE
+    )
     return [f"ENV {name}={value}" for name, value in sorted(env.items())]
 
 
@@ -146,7 +150,13 @@ def _debootstrap(tarball: Path, bundle: Path) -> None:
     shutil.rmtree(root, ignore_errors=True)
     try:
         run(
-            ["debootstrap", "--variant=minbase", f"--include={','.join(BASE_PACKAGES)}", versions.DEBIAN_RELEASE, root],
+            [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(BASE_PACKAGES)}",
+                versions.DEBIAN_RELEASE,
+                root,
+            ],
             log="debootstrap",
             what="make the Debian base image",
             remedy="Check that a Debian mirror is reachable, then run the command again.",

@@ -27,7 +27,12 @@ def prepare() -> None:
     cert, key = WEB_CA.issue("platform", common_name=DOMAIN, hosts=[f"auth.{DOMAIN}", f"harbor.{DOMAIN}"])
 
     def route(host: str, service: str) -> dict[str, object]:
-        return {"rule": f"Host(`{host}.{DOMAIN}`)", "service": service, "entryPoints": ["websecure"], "tls": {}}
+        return {
+            "rule": f"Host(`{host}.{DOMAIN}`)",
+            "service": service,
+            "entryPoints": ["websecure"],
+            "tls": {},
+        }
 
     def service(port: int) -> dict[str, object]:
         return {"loadBalancer": {"servers": [{"url": f"http://{NODE_ADDRESS}:{port}"}]}}

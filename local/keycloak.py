@@ -98,7 +98,9 @@ def ensure_realm(credentials: Credentials, realm: str) -> None:
     """A realm with the two users; what exists stays as it is, passwords aside, which become the generated ones."""
     master = admin(credentials)
     if realm not in {known["realm"] for known in master.get_realms()}:
-        master.create_realm({"realm": realm, "enabled": True, "displayName": "Thinkube", "sslRequired": "all"})
+        master.create_realm(
+            {"realm": realm, "enabled": True, "displayName": "Thinkube", "sslRequired": "all"}
+        )
     keycloak = admin(credentials, realm)
     for name, password in credentials.users.items():
         user_id = keycloak.get_user_id(name)

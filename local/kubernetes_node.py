@@ -10,6 +10,7 @@ import base64
 import json
 import ssl
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -24,7 +25,6 @@ from local.paths import (
     KUBECONFIG,
     NODE_ADDRESS,
     POD_CIDR,
-    RUN,
     SERVICE_CIDR,
     STATE,
 )
@@ -50,15 +50,24 @@ def prepare() -> None:
     """Write certificates, kubeconfigs and the kubelet's and kube-proxy's configuration files."""
     CLUSTER_CA.ensure()
     pki.signing_key(PKI / "service-account.key")
-    service_names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
+    service_names = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ]
     CLUSTER_CA.issue(
-        "apiserver", common_name="kube-apiserver", hosts=[NODE_ADDRESS, API_SERVICE_ADDRESS, "127.0.0.1", *service_names]
+        "apiserver",
+        common_name="kube-apiserver",
+        hosts=[NODE_ADDRESS, API_SERVICE_ADDRESS, "127.0.0.1", *service_names],
     )
     CLUSTER_CA.issue("kubelet-serving", common_name=NODE_NAME, hosts=[NODE_NAME, NODE_ADDRESS])
     CLUSTER_CA.issue("apiserver-kubelet", common_name="apiserver-kubelet", organization="system:masters")
     for client, (common_name, group) in _CLIENTS.items():
         cert, key = CLUSTER_CA.issue(client, common_name=common_name, organization=group)
-        _write_kubeconfig(KUBECONFIG if client == "admin" else PKI / f"{client}.kubeconfig", client, cert, key)
+        _write_kubeconfig(
+            KUBECONFIG if client == "admin" else PKI / f"{client}.kubeconfig", client, cert, key
+        )
     _write_yaml(STATE / "kubelet.yaml", _kubelet_config())
     _write_yaml(STATE / "kube-proxy.yaml", _kube_proxy_config())
     _make_cgroup()
@@ -187,7 +196,7 @@ def _fetch(url: str, context: ssl.SSLContext | None) -> str:
         return str(answer.read().decode())
 
 
-def _command(name: str, flags: dict[str, str | Path]) -> list[str | Path]:
+def _command(name: str, flags: Mapping[str, object]) -> list[str | Path]:
     return [BIN / name, *(f"--{flag}={value}" for flag, value in flags.items())]
 
 
@@ -253,7 +262,10 @@ def _write_kubeconfig(path: Path, user: str, cert: Path, key: Path) -> None:
             }
         ],
         "users": [
-            {"name": user, "user": {"client-certificate-data": embedded(cert), "client-key-data": embedded(key)}}
+            {
+                "name": user,
+                "user": {"client-certificate-data": embedded(cert), "client-key-data": embedded(key)},
+            }
         ],
         "contexts": [{"name": "thinkube-local", "context": {"cluster": "thinkube-local", "user": user}}],
     }
@@ -277,13 +289,12 @@ def cgroup_folders() -> list[Path]:
 def _make_cgroup() -> None:
     for folder in cgroup_folders():
         folder.mkdir(exist_ok=True)
-        if folder.parent.name == "cpuset":  # cgroup v1: a cpuset without CPUs and memory nodes takes no process
+        if (
+            folder.parent.name == "cpuset"
+        ):  # cgroup v1: a cpuset without CPUs and memory nodes takes no process
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (folder / name).write_text((folder.parent / name).read_text())
         subtree = folder / "cgroup.subtree_control"
         if (folder / "cgroup.controllers").exists() and subtree.exists():
             for controller in (folder / "cgroup.controllers").read_text().split():
                 subtree.write_text(f"+{controller}")
-
-
-RUNTIME_FOLDERS = (RUN, STATE)

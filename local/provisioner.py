@@ -33,7 +33,10 @@ def daemon() -> Daemon:
         return time.time() - HEARTBEAT.stat().st_mtime < 15
 
     return Daemon(
-        "provisioner", [sys.executable, "-m", "local.provisioner"], healthy=beats, env={"PYTHONPATH": str(REPO)}
+        "provisioner",
+        [sys.executable, "-m", "local.provisioner"],
+        healthy=beats,
+        env={"PYTHONPATH": str(REPO)},
     )
 
 

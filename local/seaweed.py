@@ -45,7 +45,8 @@ def _serves() -> bool:
     """The filer answers and the master has a volume server to write to."""
     for port, path in ((FILER_PORT, "/"), (MASTER_PORT, "/dir/assign?collection=jupyter")):
         done = subprocess.run(
-            in_node(["curl", "-sf", "-o", "/dev/null", "-m", "3", f"http://127.0.0.1:{port}{path}"]), check=False
+            in_node(["curl", "-sf", "-o", "/dev/null", "-m", "3", f"http://127.0.0.1:{port}{path}"]),
+            check=False,
         )
         if done.returncode != 0:
             return False
@@ -60,7 +61,9 @@ def folder(stack: str) -> Path:
 def mount(stack: str) -> Daemon:
     """The filer's folder of one stack, mounted with mapped ids."""
     point = folder(stack)
-    with contextlib.suppress(FileExistsError):  # a dead mount is there and cannot be looked at: `unmount` mends it
+    with contextlib.suppress(
+        FileExistsError
+    ):  # a dead mount is there and cannot be looked at: `unmount` mends it
         point.mkdir(parents=True, exist_ok=True)
     return Daemon(
         f"weed-mount-{stack}",

@@ -82,7 +82,9 @@ def succeeds(argv: Sequence[str | Path]) -> bool:
     """Whether a quick command exits with 0; its output is not shown."""
     try:
         return (
-            subprocess.run([str(part) for part in argv], capture_output=True, timeout=60, check=False).returncode
+            subprocess.run(
+                [str(part) for part in argv], capture_output=True, timeout=60, check=False
+            ).returncode
             == 0
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):

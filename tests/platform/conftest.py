@@ -64,7 +64,10 @@ def browser(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Ite
     home = tmp_path_factory.mktemp("browser-home")
     store = home / ".pki" / "nssdb"
     store.mkdir(parents=True)
-    for arguments in (["-N", "--empty-password"], ["-A", "-t", "C,,", "-n", "thinkube", "-i", str(platform.ca_file)]):
+    for arguments in (
+        ["-N", "--empty-password"],
+        ["-A", "-t", "C,,", "-n", "thinkube", "-i", str(platform.ca_file)],
+    ):
         subprocess.run(["certutil", "-d", f"sql:{store}", *arguments], check=True, capture_output=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(

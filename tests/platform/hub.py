@@ -45,7 +45,9 @@ class Hub:
         page.goto(f"{self.url}/hub/spawn")
         expect(page.get_by_test_id("figures-age")).to_be_visible()
 
-    def start(self, page: Page, user: str, *, size: str = "cpu-basic", image: str = "tk-jupyter-scipy") -> None:
+    def start(
+        self, page: Page, user: str, *, size: str = "cpu-basic", image: str = "tk-jupyter-scipy"
+    ) -> None:
         """Start a server from the spawn page and wait for JupyterLab."""
         self.open_spawn_page(page)
         page.get_by_test_id(f"size-{size}").get_by_role("radio").check()
@@ -66,7 +68,9 @@ class Hub:
         page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
         cell = page.locator(".jp-Notebook .jp-Cell .cm-content").first
         cell.click()
-        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_visible(timeout=60_000)
+        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_visible(
+            timeout=60_000
+        )
         page.keyboard.type(code)
         page.keyboard.press("Shift+Enter")
         expect(page.locator(".jp-OutputArea-output").first).to_contain_text(output, timeout=60_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -14,7 +15,9 @@ from tests.platform.hub import Hub
 def test_wrong_password_does_not_log_in(hub: Hub, page: Page) -> None:
     hub.submit_login(page, PLAIN_USER, "not the password")
 
-    expect(page.locator("#input-error, .kc-feedback-text").first).to_contain_text("Invalid username or password")
+    expect(page.locator("#input-error, .kc-feedback-text").first).to_contain_text(
+        "Invalid username or password"
+    )
     page.goto(f"{hub.url}/hub/home")
     expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))  # asked to log in again
 
@@ -40,7 +43,5 @@ def test_plain_http_is_sent_to_https(hub: Hub) -> None:
     assert answer.headers["location"].startswith(hub.url)
 
 
-def _context(hub: Hub) -> object:
-    import ssl
-
+def _context(hub: Hub) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(hub.ca_file))

@@ -46,7 +46,9 @@ def test_a_second_user_sees_neither_the_file_nor_the_folder(hub: Hub, page: Page
     assert ADMIN_USER not in shown
     assert "'notebooks'" in shown
     assert not (hub.volume / ADMIN_USER / "own.txt").exists()
-    assert not (hub.volume / PLAIN_USER / "Untitled.ipynb").samefile(hub.volume / ADMIN_USER / "Untitled.ipynb")
+    assert not (hub.volume / PLAIN_USER / "Untitled.ipynb").samefile(
+        hub.volume / ADMIN_USER / "Untitled.ipynb"
+    )
     # nor through the other's server: a login of one's own opens no door to it
     page.goto(f"{hub.url}/user/{ADMIN_USER}/lab")
     expect(page.locator("body")).not_to_contain_text("Untitled.ipynb")
@@ -62,7 +64,10 @@ def test_the_pod_has_no_more_rights_than_it_needs(hub: Hub) -> None:
     assert container.security_context.allow_privilege_escalation is False
     assert container.security_context.capabilities.drop == ["ALL"]
     assert "@sha256:" in container.image
-    assert hub.exec(pod.metadata.name, "sh", "-c", "id -u; id -g; ls /var/run/secrets 2>&1").split()[:2] == ["1000", "100"]
+    assert hub.exec(pod.metadata.name, "sh", "-c", "id -u; id -g; ls /var/run/secrets 2>&1").split()[:2] == [
+        "1000",
+        "100",
+    ]
     env = hub.exec(pod.metadata.name, "env")
     assert "OAUTH_CLIENT_SECRET" not in env
 

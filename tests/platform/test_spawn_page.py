@@ -88,7 +88,11 @@ def busy_node() -> Iterator[None]:
         "resources": {"requests": {"cpu": str(round(cores - 0.9, 1))}},
     }  # fmt: skip
     core.create_namespaced_pod(
-        "default", {"metadata": {"name": "busy"}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 0}}
+        "default",
+        {
+            "metadata": {"name": "busy"},
+            "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+        },
     )
     try:
         yield
@@ -114,7 +118,9 @@ def _restart_control(hub: Hub) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(ApiException):
-            if [image["name"] for image in hub.control_request("GET", "images/jupyter")] == ["tk-jupyter-scipy"]:
+            if [image["name"] for image in hub.control_request("GET", "images/jupyter")] == [
+                "tk-jupyter-scipy"
+            ]:
                 return
         time.sleep(0.5)
     raise AssertionError("thinkube-control did not come back")
@@ -127,5 +133,7 @@ def _reload_until(hub: Hub, page: Page, holds) -> None:  # type: ignore[no-untyp
         if holds():
             return
         if time.monotonic() > deadline:
-            raise AssertionError(f"The page did not follow within {FOLLOWS_WITHIN} s:\n{page.inner_text('body')}")
+            raise AssertionError(
+                f"The page did not follow within {FOLLOWS_WITHIN} s:\n{page.inner_text('body')}"
+            )
         time.sleep(1)
