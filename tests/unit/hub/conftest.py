@@ -16,8 +16,7 @@ DIGEST = "sha256:" + "ab" * 32
 SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "thinkube-control"
 
 
-@pytest.fixture
-def values() -> dict[str, Any]:
+def make_values() -> dict[str, Any]:
     """`custom.thinkube` as the program writes it."""
     return {
         "control": {
@@ -41,12 +40,17 @@ def values() -> dict[str, Any]:
 
 
 @pytest.fixture
+def values() -> dict[str, Any]:
+    """`custom.thinkube`, to change at will."""
+    return make_values()
+
+
+@pytest.fixture
 def settings(values: dict[str, Any]) -> Settings:
     return read_settings(values)
 
 
-@pytest.fixture
-def resources() -> list[dict[str, Any]]:
+def make_resources() -> list[dict[str, Any]]:
     """Two nodes: one that is nearly full, one with room."""
 
     def node(name: str, cpu: float, memory: str, free_cpu: float, free_memory: str) -> dict[str, Any]:
@@ -77,14 +81,12 @@ def image_row() -> Callable[..., dict[str, Any]]:
     return row
 
 
-@pytest.fixture
-def images() -> list[dict[str, Any]]:
+def make_images() -> list[dict[str, Any]]:
     """Both images of ours and one that somebody else registered."""
     return [row("tk-jupyter-scipy", "aaa111"), row("tk-jupyter-ml-gpu", "bbb222"), row("team-r", "v1")]
 
 
-@pytest.fixture
-def manifest() -> dict[str, Any]:
+def make_manifest() -> dict[str, Any]:
     """Our catalogue: one image for CPU, marked as the default, one that needs a GPU."""
 
     def entry(name: str, tag: str, shown: str, **metadata: Any) -> dict[str, Any]:
@@ -104,6 +106,35 @@ def manifest() -> dict[str, Any]:
             entry("tk-jupyter-scipy", "aaa111", "Data work", default=True, gpu_required=False),
             entry("tk-jupyter-ml-gpu", "bbb222", "PyTorch", default=False, gpu_required=True),
         ],
+    }
+
+
+@pytest.fixture
+def resources() -> list[dict[str, Any]]:
+    """`/cluster/resources`, to change at will."""
+    return make_resources()
+
+
+@pytest.fixture
+def images() -> list[dict[str, Any]]:
+    """`/images/jupyter`, to change at will."""
+    return make_images()
+
+
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    """Our catalogue's `manifest.json`, to change at will."""
+    return make_manifest()
+
+
+@pytest.fixture(scope="session")
+def everything() -> dict[str, Callable[[], Any]]:
+    """The makers of all of that, for fixtures that outlive one test."""
+    return {
+        "values": make_values,
+        "images": make_images,
+        "resources": make_resources,
+        "manifest": make_manifest,
     }
 
 

@@ -121,7 +121,7 @@ async def test_the_background_task_refreshes_and_ends_with_the_hub(
     assert answers.closed == 2
     discovery.ensure_started()
     assert discovery._task is not task
-    discovery._task.cancel()  # type: ignore[union-attr]
+    discovery._task.cancel()
 
 
 async def test_trouble_is_retried_soon_and_with_patience(
