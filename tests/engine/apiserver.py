@@ -95,9 +95,10 @@ def running(folder: Path) -> Iterator[Path]:
             process.terminate()
         for process in processes:
             try:
-                process.wait(10)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
 
 
 def _wait(folder: Path, port: int, processes: list[subprocess.Popen[bytes]]) -> None:
