@@ -5,6 +5,8 @@ It listens on the node's address only and reaches pods directly, since it runs w
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import yaml
 
 from local import pki
@@ -16,14 +18,13 @@ from local.paths import CA_BUNDLE, CA_FILE, DOMAIN, KUBECONFIG, NODE_ADDRESS, ST
 from local.toolchain import wheel_binary
 
 WEB_CA = pki.Authority(TLS, "ca")
-_SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def prepare() -> None:
     """Write the CA, the bundle of the system's CAs and ours, the platform's certificate and Traefik's routes."""
     WEB_CA.ensure()
-    with open(_SYSTEM_BUNDLE, "rb") as system:
-        CA_BUNDLE.write_bytes(system.read() + CA_FILE.read_bytes())
+    CA_BUNDLE.write_bytes(_SYSTEM_BUNDLE.read_bytes() + CA_FILE.read_bytes())
     cert, key = WEB_CA.issue("platform", common_name=DOMAIN, hosts=[f"auth.{DOMAIN}", f"harbor.{DOMAIN}"])
 
     def route(host: str, service: str) -> dict[str, object]:

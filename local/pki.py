@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from local.errors import PlatformError
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _CA_YEARS, _LEAF_DAYS = 10, 800  # 825 days is the most that browsers take (CA/B Forum BR 1.7.1, 6.3.2)
 _RENEW_BEFORE = dt.timedelta(days=60)
@@ -83,7 +85,10 @@ class Authority:
             return cert_file, key_file
         ca_cert = x509.load_pem_x509_certificate(self.cert_file.read_bytes())
         ca_key = serialization.load_pem_private_key(self.key_file.read_bytes(), None)
-        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+        if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+            raise PlatformError(
+                f"{self.key_file} is not a key that this platform made: remove {self.folder}."
+            )
         key = ec.generate_private_key(ec.SECP256R1())
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = (

@@ -27,14 +27,14 @@ Check = Callable[[], str | None]
 def root() -> str | None:
     if os.geteuid() == 0:
         return None
-    return "The embedded platform needs root (it mounts, makes a network namespace and runs a kubelet): run `sudo make up`."
+    return "The embedded platform needs root (it mounts, makes a network and runs a kubelet): run `sudo make up`."
 
 
 def machine() -> str | None:
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
         return f"The embedded platform runs on Linux on amd64 or arm64, not on {sys.platform} {platform.machine()}."
     if shutil.which("apt-get") is None:
-        return "The embedded platform installs Debian packages and finds no apt-get: use Debian 12 or Ubuntu 22.04 or newer."
+        return "The embedded platform installs Debian packages and finds no apt-get: use Debian 12 or newer."
     if not Path("/dev/fuse").exists():
         return (
             "The device /dev/fuse is missing, SeaweedFS cannot be mounted: load the module (`modprobe fuse`)."
@@ -67,7 +67,7 @@ def address_range() -> str | None:
         return None  # installed in the next step; then nothing can have set up such a route with it
     taken = network.conflict()
     if taken:
-        return f"The platform's network {NETWORK} overlaps the route {taken}: remove that route (a VPN?) or use another machine."
+        return f"The platform's network {NETWORK} overlaps the route {taken}: remove that route (a VPN?)."
     return None
 
 
@@ -103,7 +103,10 @@ def debian_packages() -> str | None:
     ).stdout
     unknown = [p for p in missing if f"{p}:\n" not in listed]
     if unknown:
-        return f"The machine's apt sources do not offer {' '.join(unknown)}: check /etc/apt and the network with `apt-get update`."
+        return (
+            f"The machine's apt sources do not offer {' '.join(unknown)}: "
+            "check /etc/apt and the network with `apt-get update`."
+        )
     return None
 
 

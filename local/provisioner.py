@@ -1,8 +1,8 @@
 """The default StorageClass's provisioner: a folder on the node's disk for each claim that asks for one.
 
-A process of its own (``python -m local.provisioner``) in the place that local-path-provisioner has on small clusters. It makes a host-path
-PersistentVolume for every pending claim of the class and removes volume and folder once the claim is gone
-(reclaim policy Delete, as the class says).
+A process of its own (``python -m local.provisioner``) in the place that local-path-provisioner has on small
+clusters. It makes a host-path PersistentVolume for every pending claim of the class and removes volume and folder
+once the claim is gone (reclaim policy Delete, as the class says).
 """
 
 from __future__ import annotations

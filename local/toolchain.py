@@ -24,7 +24,7 @@ TOOLS = REPO / "local" / "tools"
 
 @dataclass(frozen=True)
 class GoTool:
-    """A binary built from ``local/tools/<module>``: its Go package, ``-X`` stamps and names under which it is linked."""
+    """A binary built from ``local/tools/<module>``: its package, ``-X`` stamps, names of its links."""
 
     module: str
     version: str
@@ -133,7 +133,7 @@ def _build(tool: GoTool, binary: Path) -> None:
         [go(), "build", "-trimpath", "-ldflags", flags, "-o", fresh, tool.package],
         log=f"build-{tool.module}",
         what=f"build {tool.module} {tool.version}",
-        remedy="Check that the Go module proxy is reachable and that the disk has 8 GB free, then run the command again.",
+        remedy="Check that the Go module proxy is reachable and the disk has 8 GB free, then run the command again.",
         cwd=TOOLS / tool.module,
         env=_go_env(),
         timeout=3600,
