@@ -27,7 +27,9 @@ async def serve() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with ApiServer(namespaces) as cluster:
-        runner = web.AppRunner(make_app(cluster, token, float(os.environ.get("CACHE_SECONDS", "2"))))
+        app = make_app(cluster, token, float(os.environ.get("CACHE_SECONDS", "2")))
+        # No access log: probes and the hub ask every few seconds, and what matters is logged where it happens.
+        runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         # Every address: the pod's own is what the Service sends to.
         await web.TCPSite(runner, "0.0.0.0", int(os.environ.get("PORT", "8000"))).start()  # noqa: S104

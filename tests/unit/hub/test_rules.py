@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from thinkube_profiles.rules import read_settings
+
+from components.hub_values import thinkube_values
+from components.settings import models as program_settings
 
 
 def test_the_programs_values_are_taken(values: dict[str, Any]) -> None:
@@ -60,3 +65,16 @@ def test_two_sizes_cannot_share_a_slug(values: dict[str, Any]) -> None:
 def test_missing_settings_are_refused(nothing: object) -> None:
     with pytest.raises(ValueError, match=r"custom.thinkube"):
         read_settings(nothing)
+
+
+def test_the_program_writes_what_this_code_reads() -> None:
+    """Two halves of one contract: `custom.thinkube` as the program makes it, with all its defaults."""
+    program = program_settings.Settings(
+        domain_name="example.org", admin_username="admin", hub={"tls": {"secretName": "tls"}}
+    )
+    facts: Any = SimpleNamespace(catalogue="jupyterhub-image-catalogue")
+    values = thinkube_values(program, facts)
+    settings = read_settings(json.loads(json.dumps(values)))
+    assert settings.control.url == str(program.control.url).rstrip("/")
+    assert [size.slug for size in settings.profiles.sizes] == [size.slug for size in program.profiles.sizes]
+    assert settings.default_image == program.images.default
