@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
+from pulumi.provider.experimental import provider as sdk
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
@@ -20,6 +21,15 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from local.providers.values import Properties
+
+
+def resource_type(urn: str) -> str:
+    """The type token in a URN, without those of its parents: ``urn:pulumi:stack::project::parent$type::name``."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
+# The SDK's own takes the parents' types along, so that no resource inside a component would be known by its type.
+sdk._extract_type = resource_type
 
 
 class ProviderError(Exception):
