@@ -14,10 +14,8 @@ from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
 from .rules import CatalogueSource, Control
 
-_MOST_BYTES = 16 * 2**20
-"""More than 10,000 nodes with their devices need; a larger answer is refused, not read into the hub's
-memory.
-"""
+_MOST_BYTES = 4 * 2**20
+"""Enough for 4,000 nodes with their devices; a larger answer is refused, not parsed on the hub's loop."""
 
 
 class ControlClient:

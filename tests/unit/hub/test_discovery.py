@@ -255,7 +255,10 @@ async def test_a_service_that_is_not_there_is_named(values: dict[str, Any], answ
     await discovery._control.close()
 
 
-async def test_outside_a_cluster_the_catalogue_is_missing_not_fatal(settings: Settings, answers: Any) -> None:
+async def test_outside_a_cluster_the_catalogue_is_missing_not_fatal(
+    settings: Settings, answers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     discovery = Discovery(settings, control=answers)
     assert not await discovery.refresh()
     assert "image catalogue" in str(discovery.facts().missing)

@@ -183,6 +183,14 @@ class TestPage:
         spawner.user_options = stored
         assert 'value="basic"' in await spawner.get_options_form()
 
+    @pytest.mark.parametrize("stored", [[1], "x", 5, {}])
+    async def test_the_hub_starts_again_with_whatever_is_stored(
+        self, stored: object, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As JupyterHub makes spawners from its database; the base class fails on all but a dict.
+        monkeypatch.setattr(kubespawner.spawner, "load_config", lambda **_: None)
+        assert hooks.ProfileSpawner(user_options=stored, _mock=True).user_options == stored
+
     async def test_a_sent_form_becomes_options_that_start(self, spawner: Any) -> None:
         options = spawner.run_options_from_form({"profile": ["basic"], "image": ["team-r"], "_xsrf": ["x"]})
         assert options == {"profile": "basic", "image": "team-r"}
