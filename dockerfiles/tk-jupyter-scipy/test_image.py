@@ -1,8 +1,8 @@
-# ruff: noqa: S108 -- plain asserts, and /tmp of a throw-away container
+# ruff: noqa: S101, S108
 """Promises of the image, checked inside it: user, paths, imports, a kernel, the server's start.
 
 Needs nothing but the image: `docker run --rm --interactive <image> python - < test_image.py`.
-The packages are those of image.yaml (a unit test compares them); cluster, volumes and login are tested elsewhere.
+The packages are those of image.yaml (a unit test compares them); volumes and login are tested elsewhere.
 """
 
 import http.server
@@ -41,18 +41,18 @@ PACKAGES = [
 class User(unittest.TestCase):
     """The hub runs pods as 1000:100 and mounts volumes below ~/thinkube."""
 
-    def test_runs_as_jovyan(self):
+    def test_runs_as_jovyan(self) -> None:
         assert (os.getuid(), os.getgid()) == (1000, 100)
         assert pathlib.Path(os.environ["HOME"]) == HOME
         assert pathlib.Path.cwd() == HOME
 
-    def test_owns_home_and_mount_parent(self):
+    def test_owns_home_and_mount_parent(self) -> None:
         for folder in (HOME, HOME / "thinkube", HOME / "thinkube" / "notebooks"):
             found = folder.stat()
             assert (found.st_uid, found.st_gid) == (1000, 100), folder
             assert os.access(folder, os.W_OK), folder
 
-    def test_cannot_become_root(self):
+    def test_cannot_become_root(self) -> None:
         # Pod Security forbids escalation anyway; the image shall not depend on that
         done = subprocess.run(["sudo", "-n", "true"], capture_output=True) if shutil.which("sudo") else None
         assert done is None or done.returncode != 0
@@ -61,24 +61,24 @@ class User(unittest.TestCase):
 class Paths(unittest.TestCase):
     """One Python everywhere: the server's, the kernels', the terminals'."""
 
-    def test_server_commands_are_on_path(self):
+    def test_server_commands_are_on_path(self) -> None:
         for command in ("jupyterhub-singleuser", "jupyter-labhub", "jupyter-lab", "git", "tini"):
             assert shutil.which(command) is not None, command
 
-    def test_login_shell_finds_the_same_python(self):
+    def test_login_shell_finds_the_same_python(self) -> None:
         # JupyterLab opens terminals as login shells, which read /etc/profile and lose the image's PATH
         for flags in ("-lc", "-ic"):
             done = subprocess.run(["bash", flags, "command -v python"], capture_output=True, text=True)
             assert done.stdout.strip() == shutil.which("python"), flags
 
-    def test_user_installs_go_to_home(self):
+    def test_user_installs_go_to_home(self) -> None:
         assert site.ENABLE_USER_SITE
         assert site.getusersitepackages().startswith(str(HOME / ".local"))
         assert not os.access(sys.prefix, os.W_OK), "the image's own packages are read-only to its user"
         path = os.environ["PATH"].split(":")
         assert path.index(f"{HOME}/.local/bin") < path.index(f"{sys.prefix}/bin")
 
-    def test_text_is_utf8(self):
+    def test_text_is_utf8(self) -> None:
         assert sys.getfilesystemencoding() == "utf-8"
         assert os.environ["LANG"] == "C.UTF-8"
 
@@ -86,12 +86,12 @@ class Paths(unittest.TestCase):
 class Software(unittest.TestCase):
     """What image.yaml promises is there and works together."""
 
-    def test_packages_import(self):
+    def test_packages_import(self) -> None:
         for package in PACKAGES:
             with self.subTest(package):
                 importlib.import_module(package)
 
-    def test_frozen_set_is_whole(self):
+    def test_frozen_set_is_whole(self) -> None:
         # as `pip check`, but only over the venv's own packages: what else a base has is its own matter
         from packaging.requirements import Requirement
         from packaging.utils import canonicalize_name
@@ -108,7 +108,7 @@ class Software(unittest.TestCase):
                     have = installed[canonicalize_name(need.name)].version
                     assert need.specifier.contains(have, prereleases=True), have
 
-    def test_fit_and_plot(self):
+    def test_fit_and_plot(self) -> None:
         code = (
             "import numpy, pandas, seaborn; from sklearn.linear_model import LinearRegression;"
             "x = numpy.arange(10.0).reshape(-1, 1); fit = LinearRegression().fit(x, 3 * x.ravel() + 1);"
@@ -118,12 +118,11 @@ class Software(unittest.TestCase):
         subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "MPLBACKEND": "agg"})
         assert pathlib.Path("/tmp/plot.png").read_bytes()[:4] == b"\x89PNG"
 
-    def test_kernel_runs_a_cell(self):
-        from jupyter_client.manager import start_new_kernel
-
-        manager, client = start_new_kernel(kernel_name="python3")
+    def test_kernel_runs_a_cell(self) -> None:
+        kernels = importlib.import_module("jupyter_client.manager")
+        manager, client = kernels.start_new_kernel(kernel_name="python3")
         try:
-            printed = []
+            printed: list[str] = []
             reply = client.execute_interactive(
                 "import sys; print(sys.executable)",
                 timeout=60,
@@ -139,26 +138,26 @@ class Software(unittest.TestCase):
 class Hub(http.server.BaseHTTPRequestHandler):
     """As much of a hub as a server asks for at its start: the version."""
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(b'{"version": "5.3.0"}')
 
-    def log_message(self, *_):
+    def log_message(self, *_: object) -> None:
         pass
 
 
 class Server(unittest.TestCase):
     """The command that the hub gives starts, and serves JupyterLab."""
 
-    def test_singleuser_version(self):
+    def test_singleuser_version(self) -> None:
         done = subprocess.run(
             ["jupyterhub-singleuser", "--version"], capture_output=True, text=True, timeout=120
         )
         assert (done.returncode, done.stdout.strip()) == (0, "5.3.0"), done.stderr
 
-    def test_singleuser_starts_and_asks_for_a_login(self):
+    def test_singleuser_starts_and_asks_for_a_login(self) -> None:
         hub = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
         threading.Thread(target=hub.serve_forever, daemon=True).start()
         env = {
@@ -193,17 +192,17 @@ class Server(unittest.TestCase):
         assert not re.search(r"(?m)^(\[E|Traceback)", lines), lines
 
     @staticmethod
-    def status(url):
+    def status(url: str) -> int | None:
         """HTTP status of url without following a redirect; waits up to 60 s for the port, then None."""
 
         class Stay(urllib.request.HTTPRedirectHandler):
-            def redirect_request(self, *_):
+            def redirect_request(self, *_: object) -> None:
                 return None
 
         opener = urllib.request.build_opener(Stay)
         for _ in range(240):
             try:
-                return opener.open(url, timeout=10).status
+                return int(opener.open(url, timeout=10).status)
             except urllib.error.HTTPError as answer:
                 return answer.code
             except OSError:
