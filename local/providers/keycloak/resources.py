@@ -1,0 +1,297 @@
+"""The four types: where Keycloak keeps them, how they are made, read, changed and deleted.
+
+Ids are the official provider's: a realm's name, Keycloak's uuid for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from local.providers.keycloak.admin import Admin, ApiError
+from local.providers.keycloak.fields import (
+    CLIENT,
+    GROUP,
+    MAPPER,
+    REALM,
+    Field,
+    Json,
+    from_representation,
+    to_representation,
+)
+from local.providers.serve import ProviderError
+
+ACCESS_TYPES = ("CONFIDENTIAL", "PUBLIC", "BEARER-ONLY")
+
+
+def _q(part: Any) -> str:
+    return quote(str(part), safe="")
+
+
+class Resource:
+    """One type: ``table`` maps its inputs, ``extra`` are inputs beside the table, ``replacing`` force a new resource."""
+
+    table: Mapping[str, Field] = {}
+    extra: tuple[str, ...] = ()
+    required: tuple[str, ...] = ("realmId",)
+    replacing: tuple[str, ...] = ("realmId",)
+    named = "name"
+    """the input that is made up when it is missing"""
+    secrets: tuple[str, ...] = ()
+
+    def problems(self, inputs: Json) -> list[tuple[str, str]]:
+        """What is wrong with complete inputs: (input, reason)."""
+        return []
+
+    def create(self, admin: Admin, inputs: Json) -> str:
+        raise NotImplementedError
+
+    def read(self, admin: Admin, key: str, known: Json) -> Json | None:
+        """The live properties, None when it is gone; ``known`` holds at least what an import's id says."""
+        raise NotImplementedError
+
+    def update(self, admin: Admin, key: str, inputs: Json) -> None:
+        raise NotImplementedError
+
+    def delete(self, admin: Admin, key: str, known: Json) -> None:
+        raise NotImplementedError
+
+    def imported(self, key: str) -> tuple[str, Json]:
+        """The id and the place that the id of an import says (``realm/uuid``)."""
+        realm, _, found = key.rpartition("/")
+        return found, {"realmId": realm}
+
+
+class Realm(Resource):
+    table = REALM
+    extra = ("attributes", "internalId")
+    required = ()
+    replacing = ("realm", "internalId")
+    named = "realm"
+
+    def create(self, admin: Admin, inputs: Json) -> str:
+        admin.post("", self._body(inputs, {}))
+        return str(inputs["realm"])
+
+    def read(self, admin: Admin, key: str, known: Json) -> Json | None:
+        found = admin.find(f"/{_q(key)}")
+        if found is None:
+            return None
+        answer = {**from_representation(REALM, found), "internalId": found["id"]}
+        mine = known.get("attributes") or {}
+        return {
+            **answer,
+            "attributes": {k: v for k, v in (found.get("attributes") or {}).items() if k in mine},
+        }
+
+    def update(self, admin: Admin, key: str, inputs: Json) -> None:
+        admin.put(f"/{_q(key)}", self._body(inputs, admin.get(f"/{_q(key)}")))
+
+    def delete(self, admin: Admin, key: str, known: Json) -> None:
+        admin.delete(f"/{_q(key)}")
+
+    def imported(self, key: str) -> tuple[str, Json]:
+        return key, {"realm": key}
+
+    def _body(self, inputs: Json, base: Json) -> Json:
+        body = to_representation(REALM, inputs, base)
+        body["attributes"] = {**(base.get("attributes") or {}), **(inputs.get("attributes") or {})}
+        return body | ({"id": inputs["internalId"]} if inputs.get("internalId") else {})
+
+
+class Client(Resource):
+    table = CLIENT
+    extra = ("realmId", "accessType", "extraConfig", "import")
+    required = ("realmId", "accessType")
+    named = "clientId"
+    secrets = ("clientSecret",)
+
+    def problems(self, inputs: Json) -> list[tuple[str, str]]:
+        found = []
+        if inputs.get("accessType") not in ACCESS_TYPES:
+            found.append(("accessType", f"accessType is one of {', '.join(ACCESS_TYPES)}"))
+        flows = inputs.get("standardFlowEnabled") or inputs.get("implicitFlowEnabled")
+        if flows and not inputs.get("validRedirectUris"):
+            found.append(
+                ("validRedirectUris", "the standard and implicit flows need at least one valid redirect uri")
+            )
+        if inputs.get("validRedirectUris") and not flows:
+            found.append(
+                ("validRedirectUris", "valid redirect uris go with the standard or the implicit flow only")
+            )
+        if inputs.get("serviceAccountsEnabled") and inputs.get("accessType") != "CONFIDENTIAL":
+            found.append(("serviceAccountsEnabled", "a service account needs accessType CONFIDENTIAL"))
+        return found
+
+    def create(self, admin: Admin, inputs: Json) -> str:
+        clients = f"/{_q(inputs['realmId'])}/clients"
+        if not inputs.get("import"):
+            return admin.post(clients, self._body(inputs, {}))
+        found = admin.get(clients, clientId=inputs["clientId"])
+        if not found:
+            raise ProviderError(
+                f"openid client with name {inputs['clientId']} does not exist; without import it is made."
+            )
+        key = str(found[0]["id"])
+        self.update(admin, key, inputs)
+        return key
+
+    def read(self, admin: Admin, key: str, known: Json) -> Json | None:
+        path = f"/{_q(known['realmId'])}/clients/{_q(key)}"
+        found = admin.find(path)
+        if found is None:
+            return None
+        kind = (
+            "BEARER-ONLY"
+            if found.get("bearerOnly")
+            else "PUBLIC"
+            if found.get("publicClient")
+            else "CONFIDENTIAL"
+        )
+        answer = {**from_representation(CLIENT, found), "accessType": kind, "realmId": known["realmId"]}
+        mine = known.get("extraConfig") or {}
+        answer["extraConfig"] = {k: v for k, v in (found.get("attributes") or {}).items() if k in mine}
+        if kind == "CONFIDENTIAL" and "clientSecret" not in answer:
+            answer["clientSecret"] = admin.get(f"{path}/client-secret").get("value", "")
+        answer.setdefault("clientSecret", "")
+        account = (
+            admin.get(f"{path}/service-account-user")["id"] if found.get("serviceAccountsEnabled") else ""
+        )
+        return {
+            **answer,
+            "serviceAccountUserId": account,
+            "resourceServerId": "",
+            "import": bool(known.get("import")),
+        }
+
+    def update(self, admin: Admin, key: str, inputs: Json) -> None:
+        path = f"/{_q(inputs['realmId'])}/clients/{_q(key)}"
+        admin.put(path, self._body(inputs, admin.get(path)))
+
+    def delete(self, admin: Admin, key: str, known: Json) -> None:
+        if not known.get("import"):  # what was taken over is not ours to delete
+            admin.delete(f"/{_q(known['realmId'])}/clients/{_q(key)}")
+
+    def _body(self, inputs: Json, base: Json) -> Json:
+        body = to_representation(CLIENT, inputs, base)
+        body["protocol"] = "openid-connect"
+        body["publicClient"] = inputs["accessType"] == "PUBLIC"
+        body["bearerOnly"] = inputs["accessType"] == "BEARER-ONLY"
+        body["attributes"] = {**(body.get("attributes") or {}), **(inputs.get("extraConfig") or {})}
+        return body
+
+
+class GroupMembershipMapper(Resource):
+    table = MAPPER
+    extra = ("realmId", "clientId", "clientScopeId")
+    required = ("realmId", "claimName")
+    replacing = ("realmId", "clientId", "clientScopeId", "name")
+
+    def problems(self, inputs: Json) -> list[tuple[str, str]]:
+        one = bool(inputs.get("clientId")) != bool(inputs.get("clientScopeId"))
+        return [] if one else [("clientId", "exactly one of clientId and clientScopeId must be set")]
+
+    def create(self, admin: Admin, inputs: Json) -> str:
+        return admin.post(self._path(inputs), self._body(inputs, {}))
+
+    def read(self, admin: Admin, key: str, known: Json) -> Json | None:
+        found = admin.find(f"{self._path(known)}/{_q(key)}")
+        if found is None:
+            return None
+        place = {name: known[name] for name in self.extra if known.get(name)}
+        return {**from_representation(MAPPER, found), **place}
+
+    def update(self, admin: Admin, key: str, inputs: Json) -> None:
+        path = f"{self._path(inputs)}/{_q(key)}"
+        admin.put(path, self._body(inputs, admin.get(path)))
+
+    def delete(self, admin: Admin, key: str, known: Json) -> None:
+        admin.delete(f"{self._path(known)}/{_q(key)}")
+
+    def imported(self, key: str) -> tuple[str, Json]:
+        realm, kind, owner, found = key.split("/")
+        return found, {"realmId": realm, "clientId" if kind == "client" else "clientScopeId": owner}
+
+    def _path(self, inputs: Json) -> str:
+        owner = f"clients/{_q(inputs['clientId'])}" if inputs.get("clientId") else ""
+        owner = owner or f"client-scopes/{_q(inputs['clientScopeId'])}"
+        return f"/{_q(inputs['realmId'])}/{owner}/protocol-mappers/models"
+
+    def _body(self, inputs: Json, base: Json) -> Json:
+        fixed = {"protocol": "openid-connect", "protocolMapper": "oidc-group-membership-mapper"}
+        return {**to_representation(MAPPER, inputs, base), **fixed}
+
+
+class Group(Resource):
+    table = GROUP
+    extra = ("realmId", "parentId")
+    replacing = ("realmId", "parentId")
+
+    def create(self, admin: Admin, inputs: Json) -> str:
+        groups = f"/{_q(inputs['realmId'])}/groups"
+        parent = f"{groups}/{_q(inputs['parentId'])}/children" if inputs.get("parentId") else groups
+        return admin.post(parent, to_representation(GROUP, inputs))
+
+    def read(self, admin: Admin, key: str, known: Json) -> Json | None:
+        found = admin.find(f"/{_q(known['realmId'])}/groups/{_q(key)}")
+        return None if found is None else group_properties(found, known["realmId"])
+
+    def update(self, admin: Admin, key: str, inputs: Json) -> None:
+        path = f"/{_q(inputs['realmId'])}/groups/{_q(key)}"
+        admin.put(path, to_representation(GROUP, inputs, admin.get(path)))
+
+    def delete(self, admin: Admin, key: str, known: Json) -> None:
+        admin.delete(f"/{_q(known['realmId'])}/groups/{_q(key)}")
+
+
+def group_properties(found: Json, realm: str) -> Json:
+    """A group's properties from its representation."""
+    answer = {**from_representation(GROUP, found), "realmId": realm, "path": found.get("path", "")}
+    answer["attributes"] = answer.get("attributes") or {}
+    return {**answer, **({"parentId": found["parentId"]} if found.get("parentId") else {})}
+
+
+TYPES: dict[str, Resource] = {
+    "keycloak:index/realm:Realm": Realm(),
+    "keycloak:openid/client:Client": Client(),
+    "keycloak:openid/groupMembershipProtocolMapper:GroupMembershipProtocolMapper": GroupMembershipMapper(),
+    "keycloak:index/group:Group": Group(),
+}
+
+
+def look_up(admin: Admin, function: str, args: Json) -> Json:
+    """The answer of a data source: getRealm, getGroup, getClient. Raises ProviderError when there is no such thing."""
+    if function == "keycloak:index/getRealm:getRealm":
+        realm = TYPES["keycloak:index/realm:Realm"].read(admin, args["realm"], {})
+        if realm is None:
+            raise ProviderError(f"realm {args['realm']} does not exist in Keycloak.")
+        return {**realm, "id": args["realm"]}
+    try:
+        if function == "keycloak:index/getGroup:getGroup":
+            path = f"/{_q(args['realmId'])}/groups"
+            named = admin.get(path, search=args["name"], exact="true")
+            match = next((group for group in _all(named) if group["name"] == args["name"]), None)
+            if match is None:
+                raise ProviderError(f"group {args['name']} does not exist in realm {args['realmId']}.")
+            return {
+                **group_properties(admin.get(f"{path}/{match['id']}"), args["realmId"]),
+                "id": match["id"],
+            }
+        if function == "keycloak:openid/getClient:getClient":
+            clients = admin.get(f"/{_q(args['realmId'])}/clients", clientId=args["clientId"])
+            if not clients:
+                raise ProviderError(f"client {args['clientId']} does not exist in realm {args['realmId']}.")
+            place = {"realmId": args["realmId"]}
+            found = TYPES["keycloak:openid/client:Client"].read(admin, clients[0]["id"], place) or {}
+            return {**found, "id": clients[0]["id"]}
+    except ApiError as answer:
+        if answer.status == 404:
+            raise ProviderError(f"realm {args['realmId']} does not exist in Keycloak.") from None
+        raise
+    raise ProviderError(f"{function} is not among the functions the stand-in Keycloak provider knows.")
+
+
+def _all(groups: list[Json]) -> list[Json]:
+    """Groups and their subgroups, flat."""
+    return [found for group in groups for found in (group, *_all(group.get("subGroups") or []))]
