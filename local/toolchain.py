@@ -67,7 +67,19 @@ LANGUAGE_HOST = GoTool(
     ("pulumi-language-python",),
     on_path=True,
 )
-HELM = GoTool("helm", versions.HELM, "helm.sh/helm/v3/cmd/helm", ("helm",), on_path=True)
+HELM = GoTool(
+    "helm",
+    versions.HELM,
+    "helm.sh/helm/v3/cmd/helm",
+    ("helm",),
+    (
+        f"helm.sh/helm/v3/internal/version.version=v{versions.HELM}",
+        # what `helm template` takes a cluster's version to be when it asks none
+        f"helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor={versions.KUBERNETES.split('.')[0]}",
+        f"helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={versions.KUBERNETES.split('.')[1]}",
+    ),
+    on_path=True,
+)
 COREDNS = GoTool("coredns", versions.COREDNS, "github.com/coredns/coredns", ("coredns",))
 GO_TOOLS = (KUBERNETES, PULUMI, LANGUAGE_HOST, HELM, COREDNS)
 
