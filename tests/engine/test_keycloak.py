@@ -1,0 +1,176 @@
+"""The stand-in Keycloak provider under the real engine, on the embedded platform's Keycloak; realms of its own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.engine import EngineError, Stack
+from local.providers.keycloak.admin import Admin, Login
+from tests.engine.conftest import Program
+
+pytestmark = [pytest.mark.engine, pytest.mark.platform]
+
+
+@pytest.fixture(scope="session")
+def admin(platform: Any) -> Admin:
+    return Admin(
+        Login(
+            url=platform.keycloak_url,
+            client_id="admin-cli",
+            username=platform.keycloak_admin_username,
+            password=platform.keycloak_admin_password,
+            ca=platform.ca_file.read_text(),
+        )
+    )
+
+
+@pytest.fixture
+def realm(admin: Admin) -> Iterator[str]:
+    """The name of a realm that does not exist yet, and does not after."""
+    name = f"engine-{uuid.uuid4().hex[:8]}"
+    yield name
+    admin.delete(f"/{name}")
+
+
+@pytest.fixture
+def write(platform: Any, program: Program) -> Any:
+    """``write(body)`` makes a program with the provider ``p`` and options ``o``, and gives its stack."""
+
+    def make(body: str, *, url: str = platform.keycloak_url, password: str = "", more: str = "") -> Stack:
+        head = f"""
+import pulumi
+import pulumi_keycloak as keycloak
+from pulumi_keycloak import openid
+p = keycloak.Provider("p", url="{url}", client_id="admin-cli", username="{platform.keycloak_admin_username}",
+    password=pulumi.Config().require_secret("password"), {more}
+    root_ca_certificate=open("{platform.ca_file}").read())
+o = pulumi.ResourceOptions(provider=p)
+"""
+        stack = program(head + body)
+        stack.set_config(secrets={"password": password or platform.keycloak_admin_password})
+        return stack
+
+    return make
+
+
+IDENTITY = """
+realm = keycloak.Realm("realm", realm="{realm}", display_name="{display}", access_token_lifespan="30m", opts=o)
+client = openid.Client("client", realm_id=realm.id, client_id="hub", access_type="CONFIDENTIAL",
+    standard_flow_enabled=True, pkce_code_challenge_method="S256",
+    valid_redirect_uris=["https://a.test/x", "https://b.test/x"], web_origins=[],
+    valid_post_logout_redirect_uris=["https://a.test/"], opts=o)
+openid.GroupMembershipProtocolMapper("mapper", realm_id=realm.id, client_id=client.id, name="groups", claim_name="groups",
+    full_path={full_path}, opts=o)
+group = keycloak.Group("group", realm_id=realm.id, name="admins", attributes={{"a": "1"}}, opts=o)
+keycloak.Group("child", realm_id=realm.id, parent_id=group.id, name="few", opts=o)
+pulumi.export("secret", client.client_secret)
+pulumi.export("client", client.id)
+pulumi.export("path", group.path)
+"""
+
+
+def test_identity_from_create_to_destroy(write: Any, admin: Admin, realm: str) -> None:
+    stack = write(IDENTITY.format(realm=realm, display="One", full_path=False))
+    assert stack.preview().changes == {"create": 7}
+    assert admin.find(f"/{realm}") is None
+    stack.up()
+    outputs = stack.outputs(show_secrets=True)
+    client = admin.get(f"/{realm}/clients/{outputs['client']}")
+    assert client["secret"] == outputs["secret"]
+    assert client["attributes"]["pkce.code.challenge.method"] == "S256"
+    assert (client["publicClient"], client["directAccessGrantsEnabled"]) == (False, False)
+    mapper = next(m for m in client["protocolMappers"] if m["name"] == "groups")
+    assert {key: mapper["config"][key] for key in ("claim.name", "full.path", "id.token.claim")} == {
+        "claim.name": "groups",
+        "full.path": "false",
+        "id.token.claim": "true",
+    }
+    assert outputs["path"] == "/admins"
+    assert outputs["secret"] not in json.dumps(stack.export())
+    assert stack.outputs()["secret"] == "[secret]"
+    assert stack.up().changes == {}
+    assert stack.refresh().changes == {}
+    assert stack.up().changes == {}
+
+    stack = write(IDENTITY.format(realm=realm, display="Two", full_path=True))
+    assert stack.preview().changes == {"update": 2}
+    assert stack.up().changes == {"update": 2}
+    assert stack.outputs(show_secrets=True)["secret"] == outputs["secret"]
+
+    changed = admin.get(f"/{realm}/clients/{outputs['client']}")
+    changed["redirectUris"] = ["https://evil.test/*"]
+    admin.put(f"/{realm}/clients/{outputs['client']}", changed)
+    assert stack.refresh().changes == {"update": 1}
+    assert stack.up().changes == {"update": 1}
+    assert sorted(admin.get(f"/{realm}/clients/{outputs['client']}")["redirectUris"])[0] == "https://a.test/x"
+
+    admin.delete(f"/{realm}")  # by hand: refresh sees it, the next update makes all of it again, with a new secret
+    assert stack.refresh().changes == {"delete": 5}
+    stack.up()
+    assert stack.outputs(show_secrets=True)["secret"] != outputs["secret"]
+    assert stack.destroy().changes == {"delete": 7}
+    assert admin.find(f"/{realm}") is None
+
+
+def test_existing_realm_client_and_group(write: Any, admin: Admin, realm: str) -> None:
+    """What exists is an error; a client can be taken over by import and then outlives the stack; data sources read."""
+    admin.post("", {"realm": realm, "enabled": True})
+    admin.post(f"/{realm}/clients", {"clientId": "hub", "secret": "kept-secret-of-hub", "redirectUris": []})
+    admin.post(f"/{realm}/groups", {"name": "admins"})
+    client = """
+openid.Client("client", realm_id="%s", client_id="hub", access_type="CONFIDENTIAL", standard_flow_enabled=True,
+    valid_redirect_uris=["https://a.test/x"], %s opts=o)
+"""
+    with pytest.raises(EngineError, match="409 Conflict"):
+        write(f'keycloak.Realm("realm", realm="{realm}", opts=o)').up()
+    with pytest.raises(EngineError, match="409 Conflict"):
+        write(client % (realm, "")).up()
+    look = f"""
+io = pulumi.InvokeOutputOptions(provider=p)
+pulumi.export("realm", keycloak.get_realm_output(realm="{realm}", opts=io).enabled)
+pulumi.export("group", keycloak.get_group_output(realm_id="{realm}", name="admins", opts=io).path)
+pulumi.export("secret", openid.get_client_output(realm_id="{realm}", client_id="hub", opts=io).client_secret)
+"""
+    stack = write(client % (realm, "import_=True,") + look)
+    stack.up()
+    outputs = stack.outputs(show_secrets=True)
+    assert (outputs["realm"], outputs["group"], outputs["secret"]) == (True, "/admins", "kept-secret-of-hub")
+    assert stack.outputs()["secret"] == "[secret]"
+    assert stack.up().changes == {}
+    assert "kept-secret-of-hub" not in json.dumps(stack.export())
+    stack.destroy()
+    assert admin.get(f"/{realm}/clients", clientId="hub")[0]["secret"] == "kept-secret-of-hub"
+
+
+def test_missing_realm_fails_in_preview(write: Any) -> None:
+    io = "pulumi.InvokeOutputOptions(provider=p)"
+    stack = write(f'pulumi.export("r", keycloak.get_realm_output(realm="not-there", opts={io}).enabled)')
+    with pytest.raises(EngineError, match="realm not-there does not exist"):
+        stack.preview()
+
+
+def test_login_happens_in_preview(write: Any, realm: str) -> None:
+    body = f'keycloak.Realm("realm", realm="{realm}", opts=o)'
+    with pytest.raises(EngineError, match="refused the login of .* in realm master: Invalid user credentials") as failure:
+        write(body, password="wrong-password").preview()
+    assert "wrong-password" not in str(failure.value)
+    with pytest.raises(EngineError, match=r"Keycloak at http://127\.0\.0\.1:9 does not answer"):
+        write(body, url="http://127.0.0.1:9").preview()
+    deferred = write(body, url="http://127.0.0.1:9", more="initial_login=False,")
+    assert deferred.preview().changes == {"create": 3}
+
+
+def test_wrong_inputs_are_refused(write: Any, realm: str) -> None:
+    with pytest.raises(EngineError, match="need at least one valid redirect uri"):
+        write(
+            f'openid.Client("c", realm_id="{realm}", access_type="CONFIDENTIAL", standard_flow_enabled=True, opts=o)'
+        ).preview()
+    with pytest.raises(EngineError, match=r"otpPolicy is not among the inputs"):
+        write(f'keycloak.Realm("r", realm="{realm}", otp_policy={{"digits": 8}}, opts=o)').preview()
+    with pytest.raises(EngineError, match=r"keycloak:index/user:User is not among the types the stand-in"):
+        write(f'keycloak.User("u", realm_id="{realm}", username="u", opts=o)').preview()
