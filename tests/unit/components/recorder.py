@@ -80,7 +80,7 @@ class _Monitor(MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:
         self.recorder.requests[f"{request.type} {request.name}"] = request
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def plain(value: Any) -> Any:
@@ -120,7 +120,7 @@ def run(function: Callable[[], Any], config: Mapping[str, str], secret_keys: lis
         pulumi.runtime.set_mocks(recorder, PROJECT, STACK, preview=False, monitor=_Monitor(recorder))
         pulumi.runtime.set_all_config(dict(config), secret_keys)
         try:
-            pulumi.runtime.test(and_exports)()
+            pulumi.runtime.test(and_exports)()  # type: ignore[no-untyped-call]
         except BaseException as error:
             errors.append(error)
         finally:
