@@ -54,25 +54,17 @@ def _rows(prefix: str, section: BaseModel | type[BaseModel]) -> list[str]:
     model = section if isinstance(section, type) else type(section)
     for name, info in model.model_fields.items():
         key = f"{prefix}.{info.alias or name}"
-        default = "required" if isinstance(section, type) and info.is_required() else ""
-        if not default:
-            given = (
-                info.get_default(call_default_factory=True)
-                if isinstance(section, type)
-                else getattr(section, name)
-            )
-            default = _code(given)
+        if isinstance(section, type):
+            value = None if info.is_required() else info.get_default(call_default_factory=True)
+            default = "required" if info.is_required() else ""
+        else:
+            value, default = getattr(section, name), ""
         inner, many = _inner(info.annotation)
-        if inner is None:
-            rows.append(
-                f"| `{key}` | {_type(info.annotation)} | {default} | {_cell(info.description or '')} |"
-            )
-            continue
-        value = None if isinstance(section, type) else getattr(section, name)
-        if many or value is None:
-            kind = "list" if many else "object"
-            rows.append(f"| `{key}` | {kind} | {default} | {_cell(info.description or '')} |")
-        rows += _rows(f"{key}[]" if many else key, value if isinstance(value, BaseModel) else inner)
+        if inner is None or not isinstance(value, BaseModel):
+            kind = _type(info.annotation) if inner is None else "list" if many else "object"
+            rows.append(f"| `{key}` | {kind} | {default or _code(value)} | {_cell(info.description or '')} |")
+        if inner is not None:
+            rows += _rows(f"{key}[]" if many else key, value if isinstance(value, BaseModel) else inner)
     return rows
 
 
