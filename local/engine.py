@@ -9,65 +9,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from local.eventlog import Change, Summary, followed
+
+__all__ = ["PROVIDERS", "Change", "EngineError", "Stack", "Summary"]
+
 PROVIDERS = Path(__file__).resolve().parent / "providers" / "bin"
-"""Folder of the stand-in provider plugins; put it on ``Stack(path=...)`` where the official ones are not to be had."""
-
-_COLOUR = re.compile(r"<\{%[^%]*%\}>")
-_QUIET = {"same", "read", "discard-read"}
-
-
-@dataclass(frozen=True)
-class Change:
-    """One step of the engine: operation (create, update, replace, delete, same...), urn and the properties that differ."""
-
-    op: str
-    urn: str
-    type: str
-    diffs: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.urn.rsplit("::", 1)[-1]
-
-
-@dataclass
-class Summary:
-    """What one operation did: ``counts`` by operation, every ``step``, the engine's ``diagnostics`` (severity, text), seconds."""
-
-    operation: str
-    counts: dict[str, int] = field(default_factory=dict)
-    steps: list[Change] = field(default_factory=list)
-    diagnostics: list[tuple[str, str]] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def changes(self) -> dict[str, int]:
-        """The operations that change something, by count; empty after a quiet run."""
-        return {op: count for op, count in self.counts.items() if op not in _QUIET and count}
-
-    def of(self, name: str) -> list[Change]:
-        """The steps of the resource with this logical name."""
-        return [step for step in self.steps if step.name == name]
-
-    def errors(self) -> str:
-        return "\n".join(text for severity, text in self.diagnostics if severity == "error").strip()
+"""Folder of the stand-in provider plugins; put it on ``Stack(path=...)`` where the official ones are not to
+be had.
+"""
 
 
 class EngineError(Exception):
-    """An operation failed; the text carries the engine's own diagnostics, ``summary`` what was done until then."""
+    """An operation failed; the text carries the engine's own diagnostics, ``summary`` what was done until
+    then.
+    """
 
     def __init__(self, text: str, summary: Summary | None = None) -> None:
         super().__init__(text)
@@ -75,7 +39,8 @@ class EngineError(Exception):
 
 
 class Stack:
-    """One stack: ``folder`` (0700) keeps its backend, home and config; ``path`` goes before PATH (CLI, venv, plugins).
+    """One stack: ``folder`` (0700) keeps its backend, home and config; ``path`` goes before PATH (CLI,
+    venv, plugins).
 
     ``env`` is added to the caller's environment; ``report`` gets one line per step while an operation runs.
     """
@@ -115,7 +80,9 @@ class Stack:
         }
 
     def init(self) -> None:
-        """Make the stack if it does not exist; its config file is made beside a copy of the project file, not in the program."""
+        """Make the stack if it does not exist; its config file is made beside a copy of the project file,
+        not in the program.
+        """
         text = (self.program / "Pulumi.yaml").read_bytes()
         if not (self._desk / "Pulumi.yaml").exists() or (self._desk / "Pulumi.yaml").read_bytes() != text:
             (self._desk / "Pulumi.yaml").write_bytes(text)
@@ -126,7 +93,8 @@ class Stack:
     def set_config(
         self, plain: Mapping[str, Any] | None = None, secrets: Mapping[str, str] | None = None
     ) -> None:
-        """Set keys: ``plain`` values may be objects; ``secrets`` are encrypted by the CLI, which gets them on its standard input.
+        """Set keys: ``plain`` values may be objects; ``secrets`` are encrypted by the CLI, which gets them
+        on its standard input.
 
         Keys without a namespace get the project's. A secret that has this value already is not written again.
         """
@@ -223,7 +191,7 @@ class Stack:
             log = Path(folder) / "events"
             log.touch()
             arguments = [*self._config(name), *flags, "--event-log", str(log), "--suppress-outputs"]
-            with _followed(log, lambda event: self._take(summary, event)):
+            with followed(log, lambda event: summary.take(event, self.report)):
                 try:
                     self._cli(arguments, desk=False)
                     failure = ""
@@ -234,50 +202,6 @@ class Stack:
             raise EngineError(f"pulumi {name} failed:\n{summary.errors() or failure}", summary)
         return summary
 
-    def _take(self, summary: Summary, event: Mapping[str, Any]) -> None:
-        if diagnostic := event.get("diagnosticEvent"):
-            severity, text = diagnostic["severity"], _COLOUR.sub("", diagnostic["message"]).strip()
-            # that plugins come from PATH is meant so, and said in every operation
-            if severity != "debug" and not diagnostic.get("ephemeral") and "from $PATH at" not in text:
-                summary.diagnostics.append((severity.removeprefix("info#"), text))
-        elif closing := event.get("summaryEvent"):
-            summary.counts = dict(closing.get("resourceChanges") or {})
-        elif step := event.get("resourcePreEvent") or event.get("resOpFailedEvent"):
-            data = step["metadata"]
-            change = Change(data["op"], data["urn"], data["type"], tuple(data.get("diffs") or ()))
-            if "resourcePreEvent" in event:
-                summary.steps.append(change)
-            if self.report and change.op != "same":
-                self.report(
-                    f"{change.op} {change.type} {change.name}" + (" FAILED" if "status" in step else "")
-                )
-
 
 def _yaml(path: Path) -> dict[str, Any]:
     return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
-
-
-@contextmanager
-def _followed(log: Path, take: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
-    """Hand each line that is appended to ``log`` to ``take``, until the block ends and the file is read out."""
-    done = threading.Event()
-
-    def follow() -> None:
-        with log.open(encoding="utf-8") as source:
-            rest = ""
-            while True:
-                last = done.is_set()
-                *lines, rest = (rest + source.read()).split("\n")
-                for line in filter(None, lines):
-                    take(json.loads(line))
-                if last:
-                    return
-                done.wait(0.1)
-
-    reader = threading.Thread(target=follow)
-    reader.start()
-    try:
-        yield
-    finally:
-        done.set()
-        reader.join()

@@ -1,4 +1,6 @@
-"""Lines for the person at the command line, sent through the engine: progress under the resource that works."""
+"""Lines for the person at the command line, sent through the engine: progress under the resource that
+works.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 
 class EngineLog:
-    """The engine's log service, at the address that it gave to this process. Never raises: a lost line is no failure."""
+    """The engine's log service, at the address that it gave to this process. Never raises: a lost line is
+    no failure.
+    """
 
     def __init__(self) -> None:
         self._stub: Any = None

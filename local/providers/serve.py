@@ -24,7 +24,9 @@ from local.providers.values import Properties
 
 
 def resource_type(urn: str) -> str:
-    """The type token in a URN, without those of its parents: ``urn:pulumi:stack::project::parent$type::name``."""
+    """The type token in a URN, without those of its parents:
+    ``urn:pulumi:stack::project::parent$type::name``.
+    """
     return urn.split("::")[2].rpartition("$")[2]
 
 
@@ -37,7 +39,9 @@ class ProviderError(Exception):
 
 
 class InitFailed(ProviderError):
-    """The resource exists now but is not what it should be: the engine stores ``properties`` and tries again next time."""
+    """The resource exists now but is not what it should be: the engine stores ``properties`` and tries
+    again next time.
+    """
 
     def __init__(self, text: str, resource_id: str, properties: Properties) -> None:
         super().__init__(text)
@@ -95,7 +99,9 @@ for _name in (
 
 
 def main(provider: Provider, version: str) -> None:
-    """Serve on a free loopback port, written to standard output as the engine expects; until the engine ends the process."""
+    """Serve on a free loopback port, written to standard output as the engine expects; until the engine
+    ends the process.
+    """
 
     async def serve() -> None:
         server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)

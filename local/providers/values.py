@@ -1,6 +1,7 @@
 """Plain Python values for the engine's property values, and back: unknowns, secrets, differences.
 
-Owns the rules that all stand-in providers share (what a secret marks, how a path is written). Knows no resource type.
+Owns the rules that all stand-in providers share (what a secret marks, how a path is written). Knows no
+resource type.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, Pr
 Properties = dict[str, PropertyValue]
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine sends, and takes, in place of a value that is not known before the update (pulumi/sdk, plugin/rpc.go)."""
+"""What the engine sends, and takes, in place of a value that is not known before the update (pulumi/sdk,
+plugin/rpc.go).
+"""
 _UNKNOWNS = frozenset(
     {
         UNKNOWN,
@@ -70,7 +73,9 @@ def wrap_map(values: Mapping[str, Any], like: Mapping[str, PropertyValue] | None
 
 
 def marked(values: Mapping[str, PropertyValue], like: Mapping[str, PropertyValue]) -> Properties:
-    """Mark as secret what is secret in ``like``: objects key by key, a list as a whole when anything in it is."""
+    """Mark as secret what is secret in ``like``: objects key by key, a list as a whole when anything in it
+    is.
+    """
     answer = dict(values)
     for key, value in values.items():
         pattern = like.get(key)
@@ -126,7 +131,9 @@ def below(path: str, prefix: str) -> bool:
 def changes(
     old: Any, new: Any, path: str = "", same: Callable[[str, Any, Any], bool] | None = None
 ) -> dict[str, PropertyDiffKind]:
-    """What differs between two plain values, by property path; ``same`` may find leaves equal that are written differently."""
+    """What differs between two plain values, by property path; ``same`` may find leaves equal that are
+    written differently.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         found: dict[str, PropertyDiffKind] = {}
         for key in sorted({*old, *new}):
@@ -169,7 +176,8 @@ def diff_response(
 ) -> DiffResponse:
     """The answer to the engine's Diff: differences at or below a ``replacing`` path force a new resource.
 
-    ``ignored`` are the paths of ``ignoreChanges``; ``delete_first`` holds only when something forces a replacement.
+    ``ignored`` are the paths of ``ignoreChanges``; ``delete_first`` holds only when something forces a
+    replacement.
     """
     ignored, replacing = list(ignored), list(replacing)
     kept = {path: kind for path, kind in found.items() if not any(below(path, skip) for skip in ignored)}

@@ -1,4 +1,5 @@
-"""A throw-away Kubernetes API for the engine tests: etcd, API server and controller manager on loopback, nothing else.
+"""A throw-away Kubernetes API for the engine tests: etcd, API server and controller manager on loopback,
+nothing else.
 
 No scheduler and no kubelet: pods stay Pending, which is all that the providers' rules need.
 """
@@ -25,14 +26,18 @@ TOKEN = "engine-tests"
 
 
 def binaries() -> Path:
-    """The folder with the Kubernetes parts, ``pulumi``, its language host and ``helm``: the toolchain's links in the cache."""
+    """The folder with the Kubernetes parts, ``pulumi``, its language host and ``helm``: the toolchain's
+    links in the cache.
+    """
     given = os.environ.get("THINKUBE_ENGINE_TOOLS")
     return Path(given) if given else CACHE / "bin"
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Path]:
-    """Start the three processes, wait until they serve, hand out the kubeconfig; stop them after. Logs lie in ``folder``."""
+    """Start the three processes, wait until they serve, hand out the kubeconfig; stop them after. Logs lie
+    in ``folder``.
+    """
     etcd_port, peer_port, api_port, manager_port = _free_ports(4)
     _keys(folder)
     kubeconfig = folder / "kubeconfig"
@@ -121,7 +126,7 @@ def _wait(folder: Path, port: int, processes: list[subprocess.Popen[bytes]]) -> 
 
 def _keys(folder: Path) -> None:
     subprocess.run(
-        [*"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=engine-tests".split()]
+        [*["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=engine-tests"]]
         + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.crt"],
         cwd=folder,
         check=True,

@@ -1,4 +1,6 @@
-"""What the engine tests stand on: a cluster's API, the Pulumi tools, and a workbench that runs small programs."""
+"""What the engine tests stand on: a cluster's API, the Pulumi tools, and a workbench that runs small
+programs.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ SECRET = "hunter2-must-not-show"
 
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cluster's kubeconfig: the one given by THINKUBE_ENGINE_KUBECONFIG, else of an API server that lives as long as the tests."""
+    """A cluster's kubeconfig: the one given by THINKUBE_ENGINE_KUBECONFIG, else of an API server that lives
+    as long as the tests.
+    """
     given = os.environ.get("THINKUBE_ENGINE_KUBECONFIG")
     if given:
         yield Path(given)
@@ -51,7 +55,9 @@ Program = Callable[..., Stack]
 
 @pytest.fixture
 def program(tmp_path: Path, kubeconfig: Path) -> Program:
-    """``program(source)`` makes or rewrites the test's program and gives its stack, on the stand-in providers."""
+    """``program(source)`` makes or rewrites the test's program and gives its stack, on the stand-in
+    providers.
+    """
 
     def write(source: str, name: str = "dev", env: dict[str, str] | None = None) -> Stack:
         folder = tmp_path / "program"

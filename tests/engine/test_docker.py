@@ -30,7 +30,12 @@ def write(platform: Any, image: str, program: Program, tmp_path: Path) -> Iterat
     context.mkdir(parents=True)
 
     def make(
-        text: str, *, dockerfile: str = "FROM scratch\nCOPY word /\n", tag: str = "1", password: str = "", more: str = ""
+        text: str,
+        *,
+        dockerfile: str = "FROM scratch\nCOPY word /\n",
+        tag: str = "1",
+        password: str = "",
+        more: str = "",
     ) -> Stack:
         (context / "Dockerfile").write_text(dockerfile)
         (context / ".dockerignore").write_text("*.log\n")

@@ -1,4 +1,6 @@
-"""The stand-in Keycloak provider under the real engine, on the embedded platform's Keycloak; realms of its own."""
+"""The stand-in Keycloak provider under the real engine, on the embedded platform's Keycloak; realms of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def test_identity_from_create_to_destroy(write: Any, admin: Admin, realm: str) -
     assert stack.up().changes == {"update": 1}
     assert sorted(admin.get(f"/{realm}/clients/{outputs['client']}")["redirectUris"])[0] == "https://a.test/x"
 
-    admin.delete(f"/{realm}")  # by hand: refresh sees it, the next update makes all of it again, with a new secret
+    admin.delete(
+        f"/{realm}"
+    )  # by hand: refresh sees it, the next update makes all of it again, with a new secret
     assert stack.refresh().changes == {"delete": 5}
     stack.up()
     assert stack.outputs(show_secrets=True)["secret"] != outputs["secret"]
@@ -118,7 +122,9 @@ def test_identity_from_create_to_destroy(write: Any, admin: Admin, realm: str) -
 
 
 def test_existing_realm_client_and_group(write: Any, admin: Admin, realm: str) -> None:
-    """What exists is an error; a client can be taken over by import and then outlives the stack; data sources read."""
+    """What exists is an error; a client can be taken over by import and then outlives the stack; data
+    sources read.
+    """
     admin.post("", {"realm": realm, "enabled": True})
     admin.post(f"/{realm}/clients", {"clientId": "hub", "secret": "kept-secret-of-hub", "redirectUris": []})
     admin.post(f"/{realm}/groups", {"name": "admins"})
@@ -156,7 +162,9 @@ def test_missing_realm_fails_in_preview(write: Any) -> None:
 
 def test_login_happens_in_preview(write: Any, realm: str) -> None:
     body = f'keycloak.Realm("realm", realm="{realm}", opts=o)'
-    with pytest.raises(EngineError, match="refused the login of .* in realm master: Invalid user credentials") as failure:
+    with pytest.raises(
+        EngineError, match="refused the login of .* in realm master: Invalid user credentials"
+    ) as failure:
         write(body, password="wrong-password").preview()
     assert "wrong-password" not in str(failure.value)
     with pytest.raises(EngineError, match=r"Keycloak at http://127\.0\.0\.1:9 does not answer"):

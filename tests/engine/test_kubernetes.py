@@ -57,7 +57,9 @@ k8s.core.v1.PersistentVolumeClaim("claim", metadata=meta("claim"), spec={{
 
 
 def test_every_kind_from_create_to_destroy(program: Program, cluster: Cluster, namespace: str) -> None:
-    """Create, quiet second run and refresh, update in place, drift found and undone, nothing left after destroy."""
+    """Create, quiet second run and refresh, update in place, drift found and undone, nothing left after
+    destroy.
+    """
     source = EVERY_KIND.format(namespace=namespace, mark="one", secret=SECRET)
     stack = program(source)
     assert stack.preview().changes == {"create": 12}
@@ -96,7 +98,9 @@ def test_every_kind_from_create_to_destroy(program: Program, cluster: Cluster, n
 def test_removed_fields_are_removed_from_the_cluster(
     program: Program, cluster: Cluster, namespace: str
 ) -> None:
-    """A label that leaves the program leaves the object, though it came with a plain create and not with an apply."""
+    """A label that leaves the program leaves the object, though it came with a plain create and not with an
+    apply.
+    """
     source = (
         HEAD + "k8s.core.v1.ServiceAccount('a', metadata={'name': 'a', 'namespace': '%s', 'labels': %r})\n"
     )
@@ -107,7 +111,9 @@ def test_removed_fields_are_removed_from_the_cluster(
 
 
 def test_config_map_is_replaced_under_a_new_name(program: Program, cluster: Cluster, namespace: str) -> None:
-    """Autonamed: the new one is made first, the old one goes after; with a fixed name the old one goes first."""
+    """Autonamed: the new one is made first, the old one goes after; with a fixed name the old one goes
+    first.
+    """
     source = HEAD + "m = k8s.core.v1.ConfigMap('code', metadata={'namespace': '%s'%s}, data={'f': '%s'})\n"
     source += "pulumi.export('name', m.metadata['name'])\n"
     stack = program(source % (namespace, "", "1"))
@@ -158,8 +164,8 @@ def test_create_fails_on_what_exists_and_upsert_adopts(
     assert "upsertExistingObjects" in str(failure.value)
     stack = program(
         HEAD + "p = k8s.Provider('p', upsert_existing_objects=True)\n"
-        "k8s.core.v1.ConfigMap('m', metadata={'name': 'm', 'namespace': '%s'}, data={'g': '1'}, opts=pulumi.ResourceOptions(provider=p))\n"
-        % namespace
+        "k8s.core.v1.ConfigMap('m', metadata={'name': 'm', 'namespace': '%s'}, data={'g': '1'}, "
+        "opts=pulumi.ResourceOptions(provider=p))\n" % namespace
     )
     stack.up()
     live = cluster.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/m")
@@ -185,7 +191,9 @@ k8s.core.v1.PersistentVolumeClaim("claim", metadata={{"name": "claim", "namespac
 
 
 def test_retained_volume_is_found_again(program: Program, cluster: Cluster, namespace: str) -> None:
-    """Destroy leaves namespace, volume and claim; the next update adopts them, still bound, and is quiet after."""
+    """Destroy leaves namespace, volume and claim; the next update adopts them, still bound, and is quiet
+    after.
+    """
     stack = program(RETAINED.format(namespace=namespace))
     stack.up()
     claim = f"/api/v1/namespaces/{namespace}-kept/persistentvolumeclaims/claim"
@@ -265,11 +273,14 @@ def test_import_and_get(program: Program, cluster: Cluster, namespace: str) -> N
 def test_unbound_claim_is_kept_as_failed_and_tried_again(
     program: Program, namespace: str, cluster: Cluster
 ) -> None:
-    """A claim that does not bind in time fails the update, is in the state, and the next update goes on with it."""
+    """A claim that does not bind in time fails the update, is in the state, and the next update goes on
+    with it.
+    """
     source = HEAD + (
-        "k8s.core.v1.PersistentVolumeClaim('c', metadata={'name': 'c', 'namespace': '%s', 'annotations': {'pulumi.com/timeoutSeconds': '1'}},"
-        " spec={'access_modes': ['ReadWriteOnce'], 'storage_class_name': '', 'volume_name': '%s', 'resources': {'requests': {'storage': '1Gi'}}})\n"
-        % (namespace, namespace)
+        "k8s.core.v1.PersistentVolumeClaim('c', metadata={'name': 'c', 'namespace': '%s', "
+        "'annotations': {'pulumi.com/timeoutSeconds': '1'}},"
+        " spec={'access_modes': ['ReadWriteOnce'], 'storage_class_name': '', 'volume_name': '%s', "
+        "'resources': {'requests': {'storage': '1Gi'}}})\n" % (namespace, namespace)
     )
     stack = program(source)
     with pytest.raises(EngineError, match="is Pending, not Bound"):

@@ -71,7 +71,12 @@ def test_release_from_install_to_uninstall(
     assert json.loads(helm(kubeconfig, "list", "-n", namespace, "-o", "json")) == []
     stack.up()
     status = stack.outputs()["status"]
-    assert (status["status"], status["revision"], status["version"], status["appVersion"]) == ("deployed", 1, "0.1.0", "7")
+    assert (status["status"], status["revision"], status["version"], status["appVersion"]) == (
+        "deployed",
+        1,
+        "0.1.0",
+        "7",
+    )
     assert stack.outputs()["names"] == {"ConfigMap/v1": ["small-cm", "extra"]}
     assert stack.up().changes == {}
     assert stack.refresh().changes == {}
@@ -127,7 +132,9 @@ def test_failed_install_is_kept_and_repaired(program: Program, chart: Path, name
     assert stack.outputs()["status"]["status"] == "deployed"
 
 
-def test_existing_release_is_not_taken(program: Program, chart: Path, namespace: str, kubeconfig: Path) -> None:
+def test_existing_release_is_not_taken(
+    program: Program, chart: Path, namespace: str, kubeconfig: Path
+) -> None:
     helm(kubeconfig, "install", "small", str(chart), "-n", namespace)
     with pytest.raises(EngineError, match="cannot re-use a name that is still in use"):
         program(source(chart, namespace)).up()

@@ -1,7 +1,7 @@
 """The build context's digest: what decides, without a build, whether an image has to be built again.
 
-As in pulumi-docker: the Dockerfile by content, every file of the context that ``.dockerignore`` leaves by name, mode
-and content, a link by its target. Times and owners do not count.
+As in pulumi-docker: the Dockerfile by content, every file of the context that ``.dockerignore`` leaves by
+name, mode and content, a link by its target. Times and owners do not count.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def _add(total: hashlib._Hash, name: str, mode: int, content: bytes) -> None:
 
 
 def patterns(context: Path, dockerfile: Path) -> list[str]:
-    """The lines of ``<Dockerfile>.dockerignore``, else of the context's ``.dockerignore``; cleaned, without comments."""
+    """The lines of ``<Dockerfile>.dockerignore``, else of the context's ``.dockerignore``; cleaned, without
+    comments.
+    """
     for candidate in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), context / ".dockerignore"):
         if candidate.is_file():
             lines = [line.strip() for line in candidate.read_text().splitlines() if not line.startswith("#")]

@@ -35,7 +35,9 @@ class Login:
 
 
 class Docker:
-    """The engine at ``host`` (``unix:///...``; None for the ambient one). Raises ProviderError from every method."""
+    """The engine at ``host`` (``unix:///...``; None for the ambient one). Raises ProviderError from every
+    method.
+    """
 
     def __init__(self, host: str | None, logins: Sequence[Login] = ()) -> None:
         self._host = host or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
@@ -53,7 +55,9 @@ class Docker:
     def build(
         self, image: str, build: Mapping[str, Any], login: Login | None, report: Callable[[str], None]
     ) -> str:
-        """Build and tag; the image's id (``sha256:...``). A failure names the step and repeats the last lines."""
+        """Build and tag; the image's id (``sha256:...``). A failure names the step and repeats the last
+        lines.
+        """
         kit = build.get("builderVersion", "BuilderBuildKit") == "BuilderBuildKit"
         executable, buildx = self._builder() if kit else (_executables()[0], False)
         with tempfile.TemporaryDirectory(prefix="thinkube-build-") as folder:
@@ -98,7 +102,8 @@ class Docker:
             if self._docker(["buildx", "version"], (), executable).returncode == 0:
                 return executable, True
         raise ProviderError(
-            "No docker command line on PATH can build with BuildKit; install docker.io (Debian 12) or the buildx plugin "
+            "No docker command line on PATH can build with BuildKit; install docker.io (Debian 12) or "
+            "the buildx plugin "
             "(docker-buildx), or set build.builderVersion to BuilderV1."
         )
 
@@ -166,7 +171,9 @@ def _config(logins: Sequence[Login]) -> Iterator[str | None]:
 
 
 def _step(output: str) -> str:
-    """Which step failed, from BuildKit's plain output (`` > [2/4] RUN ...:``) or the old builder's (``Step 2/4 : RUN``)."""
+    """Which step failed, from BuildKit's plain output (`` > [2/4] RUN ...:``) or the old builder's (``Step
+    2/4 : RUN``).
+    """
     kit = re.findall(r"^ > (\[.*?\] .*?):?$", output, re.MULTILINE)
     old = re.findall(r"^(Step \d+/\d+ : .*)$", output, re.MULTILINE)
     step = (kit or old or [""])[-1]

@@ -1,7 +1,8 @@
 """docker:index/image:Image: preview hashes the context and does not build; create and update build and push.
 
-As the official provider: every change is an update, destroy removes no tag, refresh looks at no registry, a new password
-is no change. ``repoDigest`` is ``host/name@sha256:...`` after a push and the image's id without one.
+As the official provider: every change is an update, destroy removes no tag, refresh looks at no registry,
+a new password is no change. ``repoDigest`` is ``host/name@sha256:...`` after a push and the image's id
+without one.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ class Login:
 
 
 class Admin:
-    """One Keycloak; logs in when first asked, and again when the token has run out. Safe to use from several threads."""
+    """One Keycloak; logs in when first asked, and again when the token has run out. Safe to use from
+    several threads.
+    """
 
     def __init__(self, login: Login) -> None:
         self._login = login
@@ -131,7 +133,8 @@ class Admin:
             )
         except urllib3.exceptions.HTTPError as problem:
             raise ProviderError(
-                f"error initializing keycloak provider: Keycloak at {self._login.url} does not answer ({problem}); "
+                f"error initializing keycloak provider: Keycloak at {self._login.url} does not answer "
+                f"({problem}); "
                 "check the provider's url and rootCaCertificate."
             ) from None
 

@@ -11,7 +11,8 @@ from pulumi.provider.experimental import provider as rpc
 
 from local.providers.keycloak.admin import Admin, ApiError, Login
 from local.providers.keycloak.fields import seconds
-from local.providers.keycloak.resources import TYPES, Resource, look_up
+from local.providers.keycloak.lookups import look_up
+from local.providers.keycloak.resources import TYPES, Resource
 from local.providers.serve import ProviderError
 from local.providers.values import (
     UNKNOWN,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from local.providers.keycloak.admin import Admin, ApiError
+from local.providers.keycloak.admin import Admin
 from local.providers.keycloak.fields import (
     CLIENT,
     GROUP,
@@ -25,12 +25,15 @@ from local.providers.serve import ProviderError
 ACCESS_TYPES = ("CONFIDENTIAL", "PUBLIC", "BEARER-ONLY")
 
 
-def _q(part: Any) -> str:
+def quoted(part: Any) -> str:
+    """One step of a path."""
     return quote(str(part), safe="")
 
 
 class Resource:
-    """One type: ``table`` maps its inputs, ``extra`` are inputs beside the table, ``replacing`` force a new resource."""
+    """One type: ``table`` maps its inputs, ``extra`` are inputs beside the table, ``replacing`` force a new
+    resource.
+    """
 
     table: Mapping[str, Field] = {}
     extra: tuple[str, ...] = ()
@@ -75,7 +78,7 @@ class Realm(Resource):
         return str(inputs["realm"])
 
     def read(self, admin: Admin, key: str, known: Json) -> Json | None:
-        found = admin.find(f"/{_q(key)}")
+        found = admin.find(f"/{quoted(key)}")
         if found is None:
             return None
         answer = {**from_representation(REALM, found), "internalId": found["id"]}
@@ -86,10 +89,10 @@ class Realm(Resource):
         }
 
     def update(self, admin: Admin, key: str, inputs: Json) -> None:
-        admin.put(f"/{_q(key)}", self._body(inputs, admin.get(f"/{_q(key)}")))
+        admin.put(f"/{quoted(key)}", self._body(inputs, admin.get(f"/{quoted(key)}")))
 
     def delete(self, admin: Admin, key: str, known: Json) -> None:
-        admin.delete(f"/{_q(key)}")
+        admin.delete(f"/{quoted(key)}")
 
     def imported(self, key: str) -> tuple[str, Json]:
         return key, {"realm": key}
@@ -125,7 +128,7 @@ class Client(Resource):
         return found
 
     def create(self, admin: Admin, inputs: Json) -> str:
-        clients = f"/{_q(inputs['realmId'])}/clients"
+        clients = f"/{quoted(inputs['realmId'])}/clients"
         if not inputs.get("import"):
             return admin.post(clients, self._body(inputs, {}))
         found = admin.get(clients, clientId=inputs["clientId"])
@@ -138,7 +141,7 @@ class Client(Resource):
         return key
 
     def read(self, admin: Admin, key: str, known: Json) -> Json | None:
-        path = f"/{_q(known['realmId'])}/clients/{_q(key)}"
+        path = f"/{quoted(known['realmId'])}/clients/{quoted(key)}"
         found = admin.find(path)
         if found is None:
             return None
@@ -166,12 +169,12 @@ class Client(Resource):
         }
 
     def update(self, admin: Admin, key: str, inputs: Json) -> None:
-        path = f"/{_q(inputs['realmId'])}/clients/{_q(key)}"
+        path = f"/{quoted(inputs['realmId'])}/clients/{quoted(key)}"
         admin.put(path, self._body(inputs, admin.get(path)))
 
     def delete(self, admin: Admin, key: str, known: Json) -> None:
         if not known.get("import"):  # what was taken over is not ours to delete
-            admin.delete(f"/{_q(known['realmId'])}/clients/{_q(key)}")
+            admin.delete(f"/{quoted(known['realmId'])}/clients/{quoted(key)}")
 
     def _body(self, inputs: Json, base: Json) -> Json:
         body = to_representation(CLIENT, inputs, base)
@@ -196,27 +199,27 @@ class GroupMembershipMapper(Resource):
         return admin.post(self._path(inputs), self._body(inputs, {}))
 
     def read(self, admin: Admin, key: str, known: Json) -> Json | None:
-        found = admin.find(f"{self._path(known)}/{_q(key)}")
+        found = admin.find(f"{self._path(known)}/{quoted(key)}")
         if found is None:
             return None
         place = {name: known[name] for name in self.extra if known.get(name)}
         return {**from_representation(MAPPER, found), **place}
 
     def update(self, admin: Admin, key: str, inputs: Json) -> None:
-        path = f"{self._path(inputs)}/{_q(key)}"
+        path = f"{self._path(inputs)}/{quoted(key)}"
         admin.put(path, self._body(inputs, admin.get(path)))
 
     def delete(self, admin: Admin, key: str, known: Json) -> None:
-        admin.delete(f"{self._path(known)}/{_q(key)}")
+        admin.delete(f"{self._path(known)}/{quoted(key)}")
 
     def imported(self, key: str) -> tuple[str, Json]:
         realm, kind, owner, found = key.split("/")
         return found, {"realmId": realm, "clientId" if kind == "client" else "clientScopeId": owner}
 
     def _path(self, inputs: Json) -> str:
-        owner = f"clients/{_q(inputs['clientId'])}" if inputs.get("clientId") else ""
-        owner = owner or f"client-scopes/{_q(inputs['clientScopeId'])}"
-        return f"/{_q(inputs['realmId'])}/{owner}/protocol-mappers/models"
+        owner = f"clients/{quoted(inputs['clientId'])}" if inputs.get("clientId") else ""
+        owner = owner or f"client-scopes/{quoted(inputs['clientScopeId'])}"
+        return f"/{quoted(inputs['realmId'])}/{owner}/protocol-mappers/models"
 
     def _body(self, inputs: Json, base: Json) -> Json:
         fixed = {"protocol": "openid-connect", "protocolMapper": "oidc-group-membership-mapper"}
@@ -229,20 +232,20 @@ class Group(Resource):
     replacing = ("realmId", "parentId")
 
     def create(self, admin: Admin, inputs: Json) -> str:
-        groups = f"/{_q(inputs['realmId'])}/groups"
-        parent = f"{groups}/{_q(inputs['parentId'])}/children" if inputs.get("parentId") else groups
+        groups = f"/{quoted(inputs['realmId'])}/groups"
+        parent = f"{groups}/{quoted(inputs['parentId'])}/children" if inputs.get("parentId") else groups
         return admin.post(parent, to_representation(GROUP, inputs))
 
     def read(self, admin: Admin, key: str, known: Json) -> Json | None:
-        found = admin.find(f"/{_q(known['realmId'])}/groups/{_q(key)}")
+        found = admin.find(f"/{quoted(known['realmId'])}/groups/{quoted(key)}")
         return None if found is None else group_properties(found, known["realmId"])
 
     def update(self, admin: Admin, key: str, inputs: Json) -> None:
-        path = f"/{_q(inputs['realmId'])}/groups/{_q(key)}"
+        path = f"/{quoted(inputs['realmId'])}/groups/{quoted(key)}"
         admin.put(path, to_representation(GROUP, inputs, admin.get(path)))
 
     def delete(self, admin: Admin, key: str, known: Json) -> None:
-        admin.delete(f"/{_q(known['realmId'])}/groups/{_q(key)}")
+        admin.delete(f"/{quoted(known['realmId'])}/groups/{quoted(key)}")
 
 
 def group_properties(found: Json, realm: str) -> Json:
@@ -258,40 +261,3 @@ TYPES: dict[str, Resource] = {
     "keycloak:openid/groupMembershipProtocolMapper:GroupMembershipProtocolMapper": GroupMembershipMapper(),
     "keycloak:index/group:Group": Group(),
 }
-
-
-def look_up(admin: Admin, function: str, args: Json) -> Json:
-    """The answer of a data source: getRealm, getGroup, getClient. Raises ProviderError when there is no such thing."""
-    if function == "keycloak:index/getRealm:getRealm":
-        realm = TYPES["keycloak:index/realm:Realm"].read(admin, args["realm"], {})
-        if realm is None:
-            raise ProviderError(f"realm {args['realm']} does not exist in Keycloak.")
-        return {**realm, "id": args["realm"]}
-    try:
-        if function == "keycloak:index/getGroup:getGroup":
-            path = f"/{_q(args['realmId'])}/groups"
-            named = admin.get(path, search=args["name"], exact="true")
-            match = next((group for group in _all(named) if group["name"] == args["name"]), None)
-            if match is None:
-                raise ProviderError(f"group {args['name']} does not exist in realm {args['realmId']}.")
-            return {
-                **group_properties(admin.get(f"{path}/{match['id']}"), args["realmId"]),
-                "id": match["id"],
-            }
-        if function == "keycloak:openid/getClient:getClient":
-            clients = admin.get(f"/{_q(args['realmId'])}/clients", clientId=args["clientId"])
-            if not clients:
-                raise ProviderError(f"client {args['clientId']} does not exist in realm {args['realmId']}.")
-            place = {"realmId": args["realmId"]}
-            found = TYPES["keycloak:openid/client:Client"].read(admin, clients[0]["id"], place) or {}
-            return {**found, "id": clients[0]["id"]}
-    except ApiError as answer:
-        if answer.status == 404:
-            raise ProviderError(f"realm {args['realmId']} does not exist in Keycloak.") from None
-        raise
-    raise ProviderError(f"{function} is not among the functions the stand-in Keycloak provider knows.")
-
-
-def _all(groups: list[Json]) -> list[Json]:
-    """Groups and their subgroups, flat."""
-    return [found for group in groups for found in (group, *_all(group.get("subGroups") or []))]

@@ -1,7 +1,8 @@
 """A small client for the Kubernetes API: kubeconfig, one connection pool, requests that answer with JSON.
 
-The ``kubernetes`` package would take a second to import in every operation of the engine; the twelve kinds need a
-handful of paths. Credentials: certificates, token, user and password; a kubeconfig that runs a program is refused.
+The ``kubernetes`` package would take a second to import in every operation of the engine; the twelve
+kinds need a handful of paths. Credentials: certificates, token, user and password; a kubeconfig that runs
+a program is refused.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Unreachable(ProviderError):
 
 
 class ApiError(ProviderError):
-    """The API server refused: ``code`` is the HTTP status, ``reason`` its machine-readable word (AlreadyExists, Conflict...)."""
+    """The API server refused: ``code`` is the HTTP status, ``reason`` its machine-readable word
+    (AlreadyExists, Conflict...).
+    """
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -44,7 +47,9 @@ class Kubeconfig:
     """A kubeconfig by path or contents, and the choice of a context in it."""
 
     def __init__(self, source: str | None, context: str | None = None, cluster: str | None = None) -> None:
-        """``source`` as the provider gets it: a path, YAML or JSON text; else $KUBECONFIG, else ~/.kube/config. Raises Unreachable."""
+        """``source`` as the provider gets it: a path, YAML or JSON text; else $KUBECONFIG, else
+        ~/.kube/config. Raises Unreachable.
+        """
         ambient = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0] or str(
             Path.home() / ".kube" / "config"
         )
@@ -71,11 +76,13 @@ class Kubeconfig:
         self.user: Json = _named(content, "users", chosen.get("user") or "").get("user", {})
         if not self.cluster.get("server"):
             raise Unreachable(
-                "The kubeconfig names no cluster with a server for the chosen context; set the provider's context."
+                "The kubeconfig names no cluster with a server for the chosen context; set the "
+                "provider's context."
             )
         if self.user.get("exec") or self.user.get("auth-provider"):
             raise Unreachable(
-                "The kubeconfig logs in by running a program, which the stand-in provider does not; use a token."
+                "The kubeconfig logs in by running a program, which the stand-in provider does not; use "
+                "a token."
             )
 
 

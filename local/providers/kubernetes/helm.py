@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import gzip
 import json
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pulumi import FileAsset, StringAsset
 
 from local.providers.kubernetes.cluster import ApiError, Cluster
 from local.providers.serve import ProviderError
@@ -83,7 +85,9 @@ class Helm:
         self._run(["uninstall", name, "--namespace", namespace, "--ignore-not-found", *wait])
 
     def chart(self, release: Mapping[str, Any]) -> Json:
-        """The Chart.yaml of a release's chart: a folder, an archive, or a name in a repository. Raises HelmError."""
+        """The Chart.yaml of a release's chart: a folder, an archive, or a name in a repository. Raises
+        HelmError.
+        """
         local = Path(str(release["chart"]))
         try:
             if (local / "Chart.yaml").is_file():
@@ -156,7 +160,9 @@ class Helm:
 
 
 def record(cluster: Cluster, namespace: str, name: str) -> Json | None:
-    """Helm's record of the newest revision: name, namespace, version, info, chart, config, manifest; None without a release."""
+    """Helm's record of the newest revision: name, namespace, version, info, chart, config, manifest; None
+    without a release.
+    """
     try:
         listed = cluster.request(
             "GET",
@@ -178,7 +184,9 @@ def record(cluster: Cluster, namespace: str, name: str) -> Json | None:
 
 
 def resource_names(manifest: str) -> dict[str, list[str]]:
-    """Names of the objects in a rendered manifest, by ``Kind/apiVersion`` as the official provider lists them."""
+    """Names of the objects in a rendered manifest, by ``Kind/apiVersion`` as the official provider lists
+    them.
+    """
     names: dict[str, list[str]] = {}
     # The C loader: a real chart's manifest takes PyYAML's own a second.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -186,6 +194,26 @@ def resource_names(manifest: str) -> dict[str, list[str]]:
         if isinstance(item, dict) and item.get("kind"):
             names.setdefault(f"{item['kind']}/{item.get('apiVersion')}", []).append(item["metadata"]["name"])
     return names
+
+
+def content_of(asset: Any) -> Json:
+    """The values in a file or string asset; raises ProviderError for another kind."""
+    if isinstance(asset, StringAsset):
+        return yaml.safe_load(asset.text) or {}
+    if isinstance(asset, FileAsset):
+        return yaml.safe_load(Path(asset.path).read_text()) or {}
+    raise ProviderError("valueYamlFiles takes file and string assets only.")
+
+
+def merged(layers: list[Json]) -> Json:
+    """Values laid over each other, the later ones on top; lists are replaced."""
+    answer: Json = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = answer.get(key)
+            both = isinstance(below, dict) and isinstance(value, dict)
+            answer[key] = merged([below, value]) if both else copy.deepcopy(value)  # type: ignore[list-item]
+    return answer
 
 
 @contextlib.contextmanager
@@ -199,7 +227,9 @@ def _values(release: Mapping[str, Any]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _repository(release: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Flags that find the chart; a local chart takes none (helm would look for its version in a repository)."""
+    """Flags that find the chart; a local chart takes none (helm would look for its version in a
+    repository).
+    """
     options = release.get("repositoryOpts") or {}
     flags = [
         part for key, flag in _REPOSITORY.items() if options.get(key) for part in (flag, str(options[key]))

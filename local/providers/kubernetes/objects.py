@@ -59,7 +59,9 @@ def object_id(obj: Mapping[str, Any]) -> str:
 
 
 def with_name(inputs: Json, old: Mapping[str, Any], logical: str, seed: bytes) -> Json:
-    """The inputs with a name: their own, the autoname that the old inputs have, or a new one (marked by an annotation)."""
+    """The inputs with a name: their own, the autoname that the old inputs have, or a new one (marked by an
+    annotation).
+    """
     if metadata(inputs).get("name") or inputs.get("metadata") == UNKNOWN:
         return inputs
     named = copy.deepcopy(inputs)
@@ -117,7 +119,9 @@ def _same(path: str, old: Any, new: Any) -> bool:
 
 
 def differences(kind: Kind, old_inputs: Json, live: Json, new_inputs: Json) -> dict[str, PropertyDiffKind]:
-    """What the new inputs would change: they are compared with the live object, seen through the old inputs' shape."""
+    """What the new inputs would change: they are compared with the live object, seen through the old
+    inputs' shape.
+    """
     left, right = prune(live, normalized(old_inputs)), without_read_only(normalized(new_inputs))
     left = without_read_only(left)
     for side in (left, right):
@@ -134,12 +138,16 @@ def differences(kind: Kind, old_inputs: Json, live: Json, new_inputs: Json) -> d
                 data.pop(key, None)
     if isinstance(left["metadata"], dict) and metadata(live).get("name"):
         left["metadata"]["name"] = metadata(live)["name"]
-    left["apiVersion"], left["kind"] = right.get("apiVersion"), right.get("kind")
+    for key in ("apiVersion", "kind"):  # the type token fixes them
+        left.pop(key, None)
+        right.pop(key, None)
     return _without_empty(changes(left, right, same=_same), right)
 
 
 def normalized(inputs: Mapping[str, Any]) -> Json:
-    """The inputs as the server stores them: a Secret's ``stringData`` is part of ``data``, a volume's empty class is none."""
+    """The inputs as the server stores them: a Secret's ``stringData`` is part of ``data``, a volume's empty
+    class is none.
+    """
     answer = copy.deepcopy(dict(inputs))
     strings, spec = answer.get("stringData"), answer.get("spec")
     if answer.get("kind") == "Secret" and isinstance(strings, dict):
@@ -173,7 +181,9 @@ def _without_empty(found: dict[str, PropertyDiffKind], new: Json) -> dict[str, P
 def checkpoint(
     inputs: Json, live: Mapping[str, Any], like: Mapping[str, PropertyValue], field_manager: str
 ) -> Properties:
-    """The state to store: the live object, the inputs it came from, and who manages its fields; secrets stay secret."""
+    """The state to store: the live object, the inputs it came from, and who manages its fields; secrets
+    stay secret.
+    """
     visible = copy.deepcopy(dict(live))
     metadata(visible).pop("managedFields", None)
     state = {key: wrap(value) for key, value in visible.items()}

@@ -1,13 +1,8 @@
-"""The provider: the engine's calls, for objects here and for Helm releases in ``release``.
-
-Create is a create (an existing object is an error unless upsertExistingObjects is on), update is a server-side apply,
-preview is the server's dry run; the state is the live object.
-"""
+"""The provider: checks and compares; what acts on the cluster is in ``store`` (objects) and ``release`` (Helm)."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,40 +11,22 @@ from pulumi.provider.experimental import provider as rpc
 
 from local.providers.kubernetes import settings as configuration
 from local.providers.kubernetes import waits
-from local.providers.kubernetes.cluster import ApiError, Cluster, Unreachable
-from local.providers.kubernetes.kinds import RELEASE, Kind, kind_of, replacing
+from local.providers.kubernetes.kinds import RELEASE, kind_of, replacing
 from local.providers.kubernetes.objects import (
     AUTONAMED,
-    DELETION_PROPAGATION,
-    PATCH_FORCE,
     REPLACE_UNREADY,
-    SKIP_AWAIT,
-    TIMEOUT_SECONDS,
-    Json,
     annotation,
-    checkpoint,
     differences,
     metadata,
-    normalized,
-    object_id,
-    prune,
     secrets_marked,
     with_name,
-    without_read_only,
 )
 from local.providers.kubernetes.release import Releases
-from local.providers.serve import InitFailed, ProviderError
-from local.providers.values import Properties, diff_response, has_unknown, plain_map, wrap_map
+from local.providers.kubernetes.store import Objects
+from local.providers.serve import ProviderError
+from local.providers.values import diff_response, plain_map, wrap_map
 
 T = TypeVar("T")
-
-CREATOR = "pulumi-kubernetes"
-"""Field manager of a plain create; the first apply takes its fields over, as the official provider's does."""
-
-_EXISTS = (
-    " It exists in the cluster already: take it over with `pulumi import`, or set upsertExistingObjects on the provider, "
-    "or give this one another name (a renamed resource needs an alias)."
-)
 
 
 class KubernetesProvider(rpc.Provider):
@@ -59,6 +36,7 @@ class KubernetesProvider(rpc.Provider):
         self.settings = configuration.Settings(unreachable="the provider is not configured")
         self.releases = Releases(self.settings)
         self._stop = threading.Event()
+        self.objects = Objects(self.settings, self._stop)
 
     async def cancel(self) -> None:
         self._stop.set()
@@ -77,6 +55,7 @@ class KubernetesProvider(rpc.Provider):
     async def configure(self, request: rpc.ConfigureRequest) -> rpc.ConfigureResponse:
         self.settings = configuration.read(plain_map(request.args))
         self.releases = Releases(self.settings)
+        self.objects = Objects(self.settings, self._stop)
         return rpc.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def check(self, request: rpc.CheckRequest) -> rpc.CheckResponse:
@@ -110,11 +89,10 @@ class KubernetesProvider(rpc.Provider):
         found = differences(kind, old_inputs, live, news)
         if annotation(news, REPLACE_UNREADY) == "true" and kind.kind == "Job" and self.settings.cluster:
             where = f'metadata.annotations["{REPLACE_UNREADY}"]'
-            if waits.job_state(await _thread(lambda: self._live(kind, live))) != "Complete":
-                answer = diff_response(
+            if waits.job_state(await _thread(lambda: self.objects.live(kind, live))) != "Complete":
+                return diff_response(
                     {**found, where: rpc.PropertyDiffKind.UPDATE}, replacing=[where], delete_first=True
                 )
-                return answer
         same_place = metadata(news).get("name") == metadata(live).get("name") and (
             not kind.namespaced
             or (metadata(news).get("namespace") or "default") == metadata(live).get("namespace", "default")
@@ -134,220 +112,23 @@ class KubernetesProvider(rpc.Provider):
     async def create(self, request: rpc.CreateRequest) -> rpc.CreateResponse:
         if request.type == RELEASE:
             return await _thread(lambda: self.releases.create(request))
-        return await _thread(lambda: self._create(kind_of(request.type), request))
+        return await _thread(lambda: self.objects.create(kind_of(request.type), request))
 
     async def update(self, request: rpc.UpdateRequest) -> rpc.UpdateResponse:
         if request.type == RELEASE:
             return await _thread(lambda: self.releases.update(request))
-        return await _thread(lambda: self._update(kind_of(request.type), request))
+        return await _thread(lambda: self.objects.update(kind_of(request.type), request))
 
     async def read(self, request: rpc.ReadRequest) -> rpc.ReadResponse:
         if request.type == RELEASE:
             return await _thread(lambda: self.releases.read(request))
-        return await _thread(lambda: self._read(kind_of(request.type), request))
+        return await _thread(lambda: self.objects.read(kind_of(request.type), request))
 
     async def delete(self, request: rpc.DeleteRequest) -> None:
         if request.type == RELEASE:
             await _thread(lambda: self.releases.delete(request))
             return
-        await _thread(lambda: self._delete(kind_of(request.type), request))
-
-    def _create(self, kind: Kind, request: rpc.CreateRequest) -> rpc.CreateResponse:
-        inputs = plain_map(request.properties)
-        unpreviewed = rpc.CreateResponse("", request.properties)
-        if request.preview and (has_unknown(inputs) or self.settings.cluster is None):
-            return unpreviewed
-        cluster = self.settings.reach()
-        manager = f"{CREATOR}-{secrets.token_hex(4)}"
-        try:
-            if self.settings.upsert:
-                live = self._apply(
-                    cluster, kind, inputs, manager, force=request.preview, preview=request.preview
-                )
-            else:
-                query = {
-                    "fieldManager": CREATOR,
-                    "fieldValidation": "Strict",
-                    **({"dryRun": "All"} if request.preview else {}),
-                }
-                live = cluster.request(
-                    "POST", kind.path(metadata(inputs).get("namespace", "")), query=query, body=inputs
-                )
-        except ApiError as refusal:
-            # A dry run knows nothing of what this very update makes before; nor does the official provider
-            # notice in preview that the object exists.
-            if request.preview and (refusal.code in (403, 404) or refusal.reason == "AlreadyExists"):
-                return unpreviewed
-            hint = _EXISTS if refusal.reason == "AlreadyExists" else ""
-            raise ProviderError(
-                f'resource "{request.urn}" was not successfully created by the Kubernetes API server: {refusal}.{hint}'
-            ) from None
-        except Unreachable:
-            if request.preview:
-                return unpreviewed
-            raise
-        if request.preview:
-            live.pop("status", None)
-            return rpc.CreateResponse("", checkpoint(inputs, live, request.properties, manager))
-        live = self._ready(
-            kind, inputs, live, request.properties, manager, created=True, seconds=request.timeout
-        )
-        return rpc.CreateResponse(object_id(live), checkpoint(inputs, live, request.properties, manager))
-
-    def _update(self, kind: Kind, request: rpc.UpdateRequest) -> rpc.UpdateResponse:
-        inputs = plain_map(request.news)
-        if request.preview and (has_unknown(inputs) or self.settings.cluster is None):
-            return rpc.UpdateResponse(request.news)
-        cluster = self.settings.reach()
-        manager = plain_map(request.olds).get("__fieldManager") or f"{CREATOR}-{secrets.token_hex(4)}"
-        try:
-            adopting = self._take_over(cluster, kind, inputs, manager, preview=request.preview)
-            live = self._apply(
-                cluster, kind, inputs, manager, force=adopting and request.preview, preview=request.preview
-            )
-        except ApiError as refusal:
-            if request.preview and refusal.code in (403, 404):
-                return rpc.UpdateResponse(request.news)
-            raise ProviderError(f'update of resource "{request.urn}" failed: {refusal}') from None
-        if request.preview:
-            return rpc.UpdateResponse(checkpoint(inputs, live, request.news, manager))
-        live = self._ready(kind, inputs, live, request.news, manager, created=False, seconds=request.timeout)
-        return rpc.UpdateResponse(checkpoint(inputs, live, request.news, manager))
-
-    def _apply(
-        self, cluster: Cluster, kind: Kind, inputs: Json, manager: str, *, force: bool, preview: bool
-    ) -> Json:
-        force = force or self.settings.patch_force or annotation(inputs, PATCH_FORCE) == "true"
-        query = {"fieldManager": manager, "force": str(force).lower(), "fieldValidation": "Strict"}
-        body = without_read_only(normalized(inputs))
-        path = kind.path(metadata(inputs).get("namespace", ""), metadata(inputs)["name"])
-        try:
-            return cluster.request(
-                "PATCH",
-                path,
-                query={**query, **({"dryRun": "All"} if preview else {})},
-                body=body,
-                kind="apply-patch+yaml",
-            )
-        except ApiError as refusal:
-            if refusal.code != 409 or refusal.reason != "Conflict":
-                raise
-            raise ApiError(
-                409,
-                refusal.reason,
-                f"server-side apply field conflict: {refusal}. Somebody else set these fields; undo that, take them out of the "
-                f"program, or set the annotation {PATCH_FORCE} (or enablePatchForce on the provider).",
-            ) from None
-
-    def _take_over(self, cluster: Cluster, kind: Kind, inputs: Json, manager: str, *, preview: bool) -> bool:
-        """Turn the fields of the plain create into applied ones, once; else an apply could never remove any. Whether it was needed."""
-        live = self._live(kind, inputs, missing_ok=True)
-        entries = metadata(live).get("managedFields") or []
-        ours = [
-            e
-            for e in entries
-            if e.get("manager") == CREATOR and e.get("operation") == "Update" and not e.get("subresource")
-        ]
-        if not ours or preview:
-            return bool(ours)
-        kept = [entry for entry in entries if entry not in ours]
-        if not any(entry.get("manager") == manager for entry in kept):
-            kept.append({**ours[0], "manager": manager, "operation": "Apply"})
-        patch = [
-            {"op": "replace", "path": "/metadata/managedFields", "value": kept},
-            {
-                "op": "replace",
-                "path": "/metadata/resourceVersion",
-                "value": metadata(live)["resourceVersion"],
-            },
-        ]
-        path = kind.path(metadata(live).get("namespace", ""), metadata(live)["name"])
-        cluster.request("PATCH", path, body=patch, kind="json-patch+json")
-        return True
-
-    def _ready(
-        self,
-        kind: Kind,
-        inputs: Json,
-        live: Json,
-        like: Properties,
-        manager: str,
-        *,
-        created: bool,
-        seconds: float,
-    ) -> Json:
-        if annotation(inputs, SKIP_AWAIT) == "true":
-            return live
-        limit = seconds or float(annotation(inputs, TIMEOUT_SECONDS) or 0) or None
-        try:
-            return waits.until_ready(
-                self.settings.reach(), kind, live, created=created, seconds=limit, stop=self._stop
-            )
-        except waits.NotReady as failure:
-            state = checkpoint(inputs, failure.live, like, manager)
-            raise InitFailed(
-                f"{object_id(failure.live)} was {'created' if created else 'updated'}, but did not become ready: {failure}",
-                object_id(failure.live),
-                state,
-            ) from None
-
-    def _read(self, kind: Kind, request: rpc.ReadRequest) -> rpc.ReadResponse:
-        if self.settings.cluster is None:
-            if self.settings.delete_unreachable:
-                return rpc.ReadResponse("")
-            self.settings.reach()
-        namespace, _, name = request.resource_id.rpartition("/")
-        old_inputs = plain_map(request.inputs)
-        try:
-            live = self._live(
-                kind, {"metadata": {"namespace": namespace or self.settings.namespace, "name": name}}
-            )
-        except ApiError as answer:
-            if answer.code == 404:
-                return rpc.ReadResponse("")
-            raise
-        if old_inputs:
-            inputs = without_read_only(prune(live, normalized(old_inputs)))
-        else:
-            inputs = without_read_only({key: live[key] for key in ("metadata", *kind.fields) if key in live})
-        inputs |= {"apiVersion": kind.api_version, "kind": kind.kind}
-        manager = plain_map(request.properties).get("__fieldManager") or f"{CREATOR}-{secrets.token_hex(4)}"
-        return rpc.ReadResponse(
-            request.resource_id,
-            checkpoint(inputs, live, request.inputs, manager),
-            secrets_marked(wrap_map(inputs), request.inputs),
-        )
-
-    def _delete(self, kind: Kind, request: rpc.DeleteRequest) -> None:
-        if self.settings.cluster is None and self.settings.delete_unreachable:
-            return
-        cluster = self.settings.reach()
-        state = plain_map(request.properties)
-        live = {"metadata": metadata(state)}
-        policy = annotation(state, DELETION_PROPAGATION) or "Foreground"
-        path = kind.path(metadata(live).get("namespace", ""), metadata(live)["name"])
-        body = {
-            "kind": "DeleteOptions",
-            "apiVersion": "v1",
-            "propagationPolicy": policy[:1].upper() + policy[1:],
-        }
-        try:
-            cluster.request("DELETE", path, body=body)
-        except ApiError as answer:
-            if answer.code == 404:
-                return
-            raise
-        if annotation(state, SKIP_AWAIT) != "true":
-            waits.until_gone(cluster, kind, live, seconds=request.timeout or None, stop=self._stop)
-
-    def _live(self, kind: Kind, obj: Json, *, missing_ok: bool = False) -> Json:
-        data = metadata(obj)
-        try:
-            return self.settings.reach().request("GET", kind.path(data.get("namespace", ""), data["name"]))
-        except ApiError as answer:
-            if missing_ok and answer.code == 404:
-                return {}
-            raise
+        await _thread(lambda: self.objects.delete(kind_of(request.type), request))
 
 
 async def _thread(work: Callable[[], T]) -> T:

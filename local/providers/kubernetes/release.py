@@ -1,21 +1,18 @@
 """helm.sh/v3:Release: a Helm release whose state is its chart version, its values and what Helm recorded.
 
-A refresh finds a release that is gone, rolled back or changed by hand; an upgrade that failed leaves the release in
-the state as failed, so that the next update tries again.
+A refresh finds a release that is gone, rolled back or changed by hand; an upgrade that failed leaves the
+release in the state as failed, so that the next update tries again.
 """
 
 from __future__ import annotations
 
-import copy
 import secrets
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from pulumi import FileAsset, StringAsset
 from pulumi.provider.experimental import provider as rpc
 from pulumi.provider.experimental.property_value import PropertyValue
 
-from local.providers.kubernetes.helm import Helm, HelmError, record, resource_names
+from local.providers.kubernetes.helm import Helm, HelmError, content_of, merged, record, resource_names
 from local.providers.serve import InitFailed, ProviderError
 from local.providers.values import (
     UNKNOWN,
@@ -94,7 +91,9 @@ class Releases:
         self._helm = Helm(settings.kubeconfig, settings.context)
 
     def check(self, request: rpc.CheckRequest) -> rpc.CheckResponse:
-        """Fill in name, namespace, timeout and the chart's exact version; refuse what the stand-in cannot honour."""
+        """Fill in name, namespace, timeout and the chart's exact version; refuse what the stand-in cannot
+        honour.
+        """
         news, olds = plain_map(request.new_inputs), plain_map(request.old_inputs)
         failures = [
             rpc.CheckFailure(key, f"helm.sh/v3:Release has no input {key}")
@@ -115,7 +114,7 @@ class Releases:
         for name in ("compat", "resourceNames", "manifest"):
             news.pop(name, None)
         if files:
-            news["values"] = _merged([*map(_content, files), news.get("values") or {}])
+            news["values"] = merged([*map(content_of, files), news.get("values") or {}])
         if not news.get("name"):
             news["name"] = olds.get("name") or f"{request.name}-{secrets.token_hex(4)}"
         news["namespace"] = news.get("namespace") or self._settings.namespace or "default"
@@ -132,7 +131,9 @@ class Releases:
         return rpc.CheckResponse(wrap_map(news, request.new_inputs), failures)
 
     def diff(self, request: rpc.DiffRequest) -> rpc.DiffResponse:
-        """Inputs against inputs; the values and the version also against what Helm runs, and a failed release is a difference."""
+        """Inputs against inputs; the values and the version also against what Helm runs, and a failed
+        release is a difference.
+        """
         state, news = plain_map(request.old_state), plain_map(request.new_inputs)
         olds = state.pop("__inputs", {})
         found = changes(olds, news)
@@ -218,7 +219,9 @@ class Releases:
 
 
 def _state(inputs: Properties, release: Json, found: Json) -> Properties:
-    """The state of a live release: its inputs, with the version, values and status that Helm recorded; secrets stay secret."""
+    """The state of a live release: its inputs, with the version, values and status that Helm recorded;
+    secrets stay secret.
+    """
     chart = found["chart"]["metadata"]
     outputs = {
         **release,
@@ -243,25 +246,6 @@ def _state(inputs: Properties, release: Json, found: Json) -> Properties:
 
 def _preview(inputs: Properties) -> Properties:
     return {**inputs, "status": wrap(UNKNOWN), "resourceNames": wrap(UNKNOWN)}
-
-
-def _content(asset: Any) -> Json:
-    if isinstance(asset, StringAsset):
-        return yaml.safe_load(asset.text) or {}
-    if isinstance(asset, FileAsset):
-        with open(asset.path, encoding="utf-8") as file:  # noqa: PTH123
-            return yaml.safe_load(file) or {}
-    raise ProviderError("valueYamlFiles takes file and string assets only.")
-
-
-def _merged(layers: list[Json]) -> Json:
-    answer: Json = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = answer.get(key)
-            both = isinstance(below, dict) and isinstance(value, dict)
-            answer[key] = _merged([below, value]) if both else copy.deepcopy(value)  # type: ignore[list-item]
-    return answer
 
 
 def _without_nulls(values: Any) -> Any:

@@ -1,6 +1,7 @@
 """What "ready" and "gone" mean per kind, as the official provider waits for it (its ``provider/pkg/await``).
 
-Polls the API server; a watch would save little here. Everything has a deadline, and the error says what it still waited for.
+Polls the API server; a watch would save little here. Everything has a deadline, and the error says what
+it still waited for.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class NotReady(ProviderError):
 def until_ready(
     cluster: Cluster, kind: Kind, live: Json, *, created: bool, seconds: float | None, stop: threading.Event
 ) -> Json:
-    """Wait until the object is ready and return it; at once for kinds that have no such state. Raises NotReady."""
+    """Wait until the object is ready and return it; at once for kinds that have no such state. Raises
+    NotReady.
+    """
     check = _CHECKS.get(kind.kind)
     if check is None:
         return live
@@ -51,7 +54,9 @@ def until_ready(
 def until_gone(
     cluster: Cluster, kind: Kind, live: Json, *, seconds: float | None, stop: threading.Event
 ) -> None:
-    """Wait until the object, or at least this incarnation of it, is gone. Raises NotReady with what holds it."""
+    """Wait until the object, or at least this incarnation of it, is gone. Raises NotReady with what holds
+    it.
+    """
     deadline = time.monotonic() + (seconds or DEFAULT_SECONDS)
     data = metadata(live)
     while True:
@@ -92,8 +97,10 @@ def _claim(cluster: Cluster, claim: Json, created: bool) -> str | None:
     if phase == "Bound" and late and created:
         # The official provider waits here until its time is up; five minutes that no one needs.
         raise NotReady(
-            f"PersistentVolumeClaim {metadata(claim)['name']} is Bound already, and with a WaitForFirstConsumer class the provider "
-            "waits for Pending on create: set the annotation pulumi.com/skipAwait on a claim that is adopted.",
+            f"PersistentVolumeClaim {metadata(claim)['name']} is Bound already, and with a "
+            f"WaitForFirstConsumer class the provider "
+            "waits for Pending on create: set the annotation pulumi.com/skipAwait on a claim that is "
+            "adopted.",
             claim,
         )
     if phase == "Bound" or (late and phase == "Pending"):
