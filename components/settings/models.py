@@ -42,7 +42,10 @@ class Identity(Section):
 
     url: HttpsUrl = Field("", description='Base URL of Keycloak; "" means https://auth.<domain_name>')
     realm: Name = Field("thinkube", description="realm of the users")
-    create_realm: bool = Field(False, description="make the realm instead of using an existing one")
+    create_realm: bool = Field(
+        False,
+        description="make the realm instead of using an existing one; destroy then deletes it, users and all",
+    )
     client_id: Name = Field("jupyterhub", description="client that this program makes for the hub")
     groups_claim: Name = Field("groups", description="claim of the tokens that carries the user's groups")
     admin_group: Name = Field("jupyter_admin", description="group whose members are JupyterHub admins")
