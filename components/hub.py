@@ -20,8 +20,9 @@ from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 
 from components import cluster
-from components.hub_values import CA_FILE, HubFacts, hub_values
+from components.hub_values import hub_values
 from components.identity import OidcUrls
+from components.notebook_values import CA_FILE, HubFacts
 from components.settings.models import Chart, Image, Settings
 
 RELEASE = "jupyterhub"

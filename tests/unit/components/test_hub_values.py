@@ -9,8 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
-from components.hub_values import HubFacts, hub_values
+from components.hub_values import hub_values
 from components.identity import oidc_urls
+from components.notebook_values import HubFacts
 from components.settings.models import Image, Settings
 from tests.unit.components.conftest import MINIMAL, ROOT
 from tests.unit.components.test_settings import STACKS, of_stack
