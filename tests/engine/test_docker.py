@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ def image(platform: Any) -> str:
 
 
 @pytest.fixture
-def write(platform: Any, image: str, program: Program, tmp_path: Path) -> Iterator[Any]:
+def write(platform: Any, image: str, program: Program, tmp_path: Path) -> Any:
     """``write(text, dockerfile=..., tag=..., password=..., more=...)`` makes the program and gives its stack."""
     context = tmp_path / "program" / "image"
     context.mkdir(parents=True)
@@ -57,7 +56,7 @@ def write(platform: Any, image: str, program: Program, tmp_path: Path) -> Iterat
         stack.set_config(secrets={"password": password or platform.harbor_password})
         return stack
 
-    yield make
+    return make
 
 
 def test_image_from_build_to_destroy(write: Any, image: str, tmp_path: Path, platform: Any) -> None:
@@ -97,9 +96,9 @@ def test_refused_push_keeps_the_old_image(write: Any) -> None:
     stack = write("one")
     stack.up()
     before = stack.outputs()["digest"]
-    with pytest.raises(EngineError, match="pushing .* failed: .*") as failure:
-        write("two", password="wrong").up()
-    assert "wrong" not in str(failure.value).replace("is the registry reachable", "")
+    with pytest.raises(EngineError, match=r"pushing .* failed: .*") as failure:
+        write("two", password="wrong-password").up()
+    assert "wrong-password" not in str(failure.value)
     stack = write("two")
     assert stack.up().changes == {"update": 1}
     assert stack.outputs()["digest"] != before
@@ -123,7 +122,7 @@ def test_missing_engine_fails_in_preview(program: Program) -> None:
     p = docker.Provider("p", host="unix:///nowhere/docker.sock")
     docker.Image("i", image_name="a.test/b:1", build={"context": "."}, opts=pulumi.ResourceOptions(provider=p))
     """
-    with pytest.raises(EngineError, match="No Docker engine answers at unix:///nowhere/docker.sock"):
+    with pytest.raises(EngineError, match=r"No Docker engine answers at unix:///nowhere/docker\.sock"):
         program(source).preview()
 
 

@@ -66,8 +66,8 @@ client = openid.Client("client", realm_id=realm.id, client_id="hub", access_type
     standard_flow_enabled=True, pkce_code_challenge_method="S256",
     valid_redirect_uris=["https://a.test/x", "https://b.test/x"], web_origins=[],
     valid_post_logout_redirect_uris=["https://a.test/"], opts=o)
-openid.GroupMembershipProtocolMapper("mapper", realm_id=realm.id, client_id=client.id, name="groups", claim_name="groups",
-    full_path={full_path}, opts=o)
+openid.GroupMembershipProtocolMapper("mapper", realm_id=realm.id, client_id=client.id, name="groups",
+    claim_name="groups", full_path={full_path}, opts=o)
 group = keycloak.Group("group", realm_id=realm.id, name="admins", attributes={{"a": "1"}}, opts=o)
 keycloak.Group("child", realm_id=realm.id, parent_id=group.id, name="few", opts=o)
 pulumi.export("secret", client.client_secret)
@@ -163,7 +163,7 @@ def test_missing_realm_fails_in_preview(write: Any) -> None:
 def test_login_happens_in_preview(write: Any, realm: str) -> None:
     body = f'keycloak.Realm("realm", realm="{realm}", opts=o)'
     with pytest.raises(
-        EngineError, match="refused the login of .* in realm master: Invalid user credentials"
+        EngineError, match=r"refused the login of .* in realm master: Invalid user credentials"
     ) as failure:
         write(body, password="wrong-password").preview()
     assert "wrong-password" not in str(failure.value)

@@ -302,5 +302,6 @@ def test_values_layers_and_manifest_names() -> None:
         "a": {"x": 1, "y": 2, "l": [2]},
         "b": None,
     }
-    manifest = "---\nkind: A\napiVersion: v1\nmetadata: {name: x}\n---\n# only a comment\n---\n{kind: A, apiVersion: v1, metadata: {name: y}}\n"
+    item = "{{kind: A, apiVersion: v1, metadata: {{name: {name}}}}}\n"
+    manifest = "---\n".join(["", item.format(name="x"), "# only a comment\n", item.format(name="y")])
     assert resource_names(manifest) == {"A/v1": ["x", "y"]}
