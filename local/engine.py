@@ -7,8 +7,10 @@ hands them in. What happened is read from the engine's event log, never from tex
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,10 @@ PROVIDERS = Path(__file__).resolve().parent / "providers" / "bin"
 """Folder of the stand-in provider plugins; put it on ``Stack(path=...)`` where the official ones are not to
 be had.
 """
+
+
+PATIENCE = 60.0
+"""Seconds that an interrupted operation may take to save its state."""
 
 
 class EngineError(Exception):
@@ -170,18 +176,27 @@ class Stack:
 
     def _cli(self, arguments: Sequence[str], *, desk: bool, stdin: str | None = None) -> str:
         """Run the CLI in the stack's own folder (``desk``) or the program's; its standard output."""
-        done = subprocess.run(
+        with subprocess.Popen(
             ["pulumi", "--non-interactive", "--color", "never", *arguments],
             cwd=self._desk if desk else self.program,
             env=self.env,
-            input="" if stdin is None else stdin + "\n",  # it takes one line end off
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise EngineError(done.stderr.strip() or done.stdout.strip() or f"pulumi {arguments[0]} failed.")
-        return done.stdout
+        ) as process:
+            try:
+                # it takes one line end off what it reads
+                out, err = process.communicate("" if stdin is None else stdin + "\n")
+            except KeyboardInterrupt:
+                # The terminal interrupts the CLI too: let it finish what it began, and save its state.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE)
+                process.send_signal(signal.SIGINT)
+                raise
+        if process.returncode != 0:
+            raise EngineError(err.strip() or out.strip() or f"pulumi {arguments[0]} failed.")
+        return out
 
     def _operation(self, name: str, flags: Sequence[str]) -> Summary:
         self.init()

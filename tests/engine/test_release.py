@@ -132,6 +132,19 @@ def test_failed_install_is_kept_and_repaired(program: Program, chart: Path, name
     assert stack.outputs()["status"]["status"] == "deployed"
 
 
+def test_values_that_go_are_gone(program: Program, chart: Path, cluster: Cluster, namespace: str) -> None:
+    """An upgrade without any value does not keep the last release's, as helm by itself would."""
+    program(source(chart, namespace)).up()
+    bare = f"""
+    import pulumi_kubernetes as k8s
+    k8s.helm.v3.Release("r", name="small", namespace="{namespace}", chart="{chart}")
+    """
+    stack = program(bare)
+    assert stack.up().changes == {"update": 1}
+    assert word(cluster, namespace) == "default"
+    assert stack.up().changes == {}
+
+
 def test_existing_release_is_not_taken(
     program: Program, chart: Path, namespace: str, kubeconfig: Path
 ) -> None:

@@ -74,7 +74,10 @@ class Helm:
         if release.get("lint"):
             with _values(release) as values:
                 self._run(["lint", str(release["chart"]), "--values", values])
-        self._change("upgrade", release, _UPGRADE, "--history-max", str(release.get("maxHistory") or 0))
+        more = ["--history-max", str(release.get("maxHistory") or 0)]
+        if not release.get("values") and not release.get("reuseValues") and not release.get("resetValues"):
+            more.append("--reset-values")  # without any value, helm would keep the last release's
+        self._change("upgrade", release, _UPGRADE, *more)
 
     def uninstall(self, release: Mapping[str, Any]) -> None:
         """``helm uninstall``, waiting as the release was awaited; a release that is gone is fine."""

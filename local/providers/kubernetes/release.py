@@ -137,9 +137,12 @@ class Releases:
         state, news = plain_map(request.old_state), plain_map(request.new_inputs)
         olds = state.pop("__inputs", {})
         found = changes(olds, news)
-        found |= changes(
+        live = changes(
             _without_nulls(state.get("values") or {}), _without_nulls(news.get("values") or {}), "values"
         )
+        if news.get("reuseValues"):  # what earlier releases left is meant to stay
+            live = {path: kind for path, kind in live.items() if kind is not rpc.PropertyDiffKind.DELETE}
+        found |= live
         if state.get("version") != news.get("version"):
             found |= {"version": rpc.PropertyDiffKind.UPDATE}
         status = state.get("status") or {}

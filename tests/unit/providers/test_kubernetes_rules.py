@@ -289,6 +289,20 @@ async def test_release_drift(live: dict[str, Any], changed: list[str]) -> None:
     assert (sorted(answer.detailed_diff), answer.replaces) == (changed, [])
 
 
+async def test_reused_values_are_no_drift() -> None:
+    inputs = {
+        "name": "r",
+        "namespace": "n",
+        "chart": "c",
+        "version": "1",
+        "values": {"a": 1},
+        "reuseValues": True,
+    }
+    old = release_state(inputs, values={"a": 1, "earlier": 2})
+    request = rpc.DiffRequest(urn(RELEASE), "n/r", old, wrap_map(inputs), [])
+    assert not (await KubernetesProvider().diff(request)).changes
+
+
 async def test_release_moves_by_replacement() -> None:
     inputs = {"name": "r", "namespace": "n", "chart": "c", "version": "1"}
     request = rpc.DiffRequest(
