@@ -12,10 +12,10 @@ from pathlib import Path
 
 import bcrypt
 import httpx
-import yaml
 
 from local.credentials import Credentials
 from local.daemons import Daemon
+from local.files import write, write_yaml
 from local.paths import (
     CA_BUNDLE,
     CA_FILE,
@@ -35,12 +35,12 @@ CTR = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
 
 def prepare(credentials: Credentials) -> None:
     """Write the configuration files of the three."""
-    _write(STATE / "containerd.toml", _CONTAINERD_TOML)
-    _write(
+    write(STATE / "containerd.toml", _CONTAINERD_TOML)
+    write(
         STATE / "containerd-certs.d" / REGISTRY / "hosts.toml",
         f'server = "https://{REGISTRY}"\n\n[host."https://{REGISTRY}"]\n  ca = "{CA_FILE}"\n',
     )
-    _write(STATE / "cni" / "net.d" / "10-thinkube.conflist", _CNI_CONFLIST)
+    write(STATE / "cni" / "net.d" / "10-thinkube.conflist", _CNI_CONFLIST)
     hashed = bcrypt.hashpw(credentials.harbor_robot.encode(), bcrypt.gensalt(rounds=8)).decode()
     htpasswd = STATE / "registry.htpasswd"
     stale = True
@@ -48,7 +48,7 @@ def prepare(credentials: Credentials) -> None:
         known = htpasswd.read_text().strip().split(":", 1)[1]
         stale = not bcrypt.checkpw(credentials.harbor_robot.encode(), known.encode())
     if stale:
-        _write(htpasswd, f"{credentials.harbor_robot_username}:{hashed}\n")
+        write(htpasswd, f"{credentials.harbor_robot_username}:{hashed}\n")
     config = {
         "version": 0.1,
         "log": {"level": "warn", "accesslog": {"disabled": True}},
@@ -60,7 +60,7 @@ def prepare(credentials: Credentials) -> None:
         },
         "auth": {"htpasswd": {"realm": "harbor", "path": str(htpasswd)}},
     }
-    _write(STATE / "registry.yaml", yaml.safe_dump(config, sort_keys=False))
+    write_yaml(STATE / "registry.yaml", config)
 
 
 def containerd() -> Daemon:
@@ -86,7 +86,7 @@ def docker_engine() -> Daemon:
             f"--data-root={data}",
             f"--exec-root={RUN / 'docker'}",
             f"--pidfile={RUN / 'docker-engine.pid'}",
-            f"--config-file={_write(STATE / 'docker.json', '{}')}",
+            f"--config-file={write(STATE / 'docker.json', '{}')}",
             # builds use --network host: no bridge, no firewall rules, no clash with another Docker
             "--bridge=none",
             "--iptables=false",
@@ -110,13 +110,6 @@ def _unix_get(path: Path, url: str) -> str:
     transport = httpx.HTTPTransport(uds=str(path))
     with httpx.Client(transport=transport, timeout=3) as client:
         return client.get(f"http://docker{url}").text
-
-
-def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
-    return path
 
 
 def port_in_use(address: str, port: int) -> bool:

@@ -6,11 +6,11 @@ Nobody types them but the two users; everything else reads this file.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from local.files import write
 from local.paths import CREDENTIALS
 
 ADMIN_USER = "ada"
@@ -42,7 +42,5 @@ def load(path: Path = CREDENTIALS) -> Credentials:
     if path.exists():
         return Credentials(**json.loads(path.read_text()))
     credentials = Credentials()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as sink:
-        json.dump(asdict(credentials), sink, indent=2)
+    write(path, json.dumps(asdict(credentials), indent=2))
     return credentials

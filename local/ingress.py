@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from local import pki
 from local.cluster_parts import INGRESS_CLASS
 from local.containers import port_in_use
 from local.daemons import Daemon
+from local.files import write, write_yaml
 from local.keycloak import PORT as KEYCLOAK_PORT
 from local.paths import CA_BUNDLE, CA_FILE, DOMAIN, KUBECONFIG, NODE_ADDRESS, STATE, TLS
 from local.toolchain import wheel_binary
@@ -24,7 +23,7 @@ _SYSTEM_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 def prepare() -> None:
     """Write the CA, the bundle of the system's CAs and ours, the platform's certificate and Traefik's routes."""
     WEB_CA.ensure()
-    CA_BUNDLE.write_bytes(_SYSTEM_BUNDLE.read_bytes() + CA_FILE.read_bytes())
+    write(CA_BUNDLE, _SYSTEM_BUNDLE.read_bytes() + CA_FILE.read_bytes(), 0o644)
     cert, key = WEB_CA.issue("platform", common_name=DOMAIN, hosts=[f"auth.{DOMAIN}", f"harbor.{DOMAIN}"])
 
     def route(host: str, service: str) -> dict[str, object]:
@@ -45,9 +44,7 @@ def prepare() -> None:
         },
         "tls": {"certificates": [{"certFile": str(cert), "keyFile": str(key)}]},
     }
-    path = STATE / "traefik-routes.yaml"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(dynamic))
+    write_yaml(STATE / "traefik-routes.yaml", dynamic)
 
 
 def daemon() -> Daemon:

@@ -13,10 +13,9 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
-
 from local import pki
 from local.daemons import Daemon
+from local.files import write_yaml
 from local.paths import (
     API_SERVICE_ADDRESS,
     BIN,
@@ -68,8 +67,8 @@ def prepare() -> None:
         _write_kubeconfig(
             KUBECONFIG if client == "admin" else PKI / f"{client}.kubeconfig", client, cert, key
         )
-    _write_yaml(STATE / "kubelet.yaml", _kubelet_config())
-    _write_yaml(STATE / "kube-proxy.yaml", _kube_proxy_config())
+    write_yaml(STATE / "kubelet.yaml", _kubelet_config())
+    write_yaml(STATE / "kube-proxy.yaml", _kube_proxy_config())
     _make_cgroup()
 
 
@@ -269,13 +268,7 @@ def _write_kubeconfig(path: Path, user: str, cert: Path, key: Path) -> None:
         ],
         "contexts": [{"name": "thinkube-local", "context": {"cluster": "thinkube-local", "user": user}}],
     }
-    _write_yaml(path, config)
-
-
-def _write_yaml(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(value, sort_keys=False))
+    write_yaml(path, config)
 
 
 def cgroup_folders() -> list[Path]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from local.errors import PlatformError
+from local.files import write
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _CA_YEARS, _LEAF_DAYS = 10, 800  # 825 days is the most that browsers take (CA/B Forum BR 1.7.1, 6.3.2)
@@ -61,8 +61,8 @@ class Authority:
             .add_extension(usage, critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
-        _write(self.key_file, _pem(key), 0o600)
-        _write(
+        write(self.key_file, _pem(key), 0o600)
+        write(
             self.cert_file, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644
         )
 
@@ -104,8 +104,8 @@ class Authority:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_host(h) for h in hosts]), critical=False
             )
-        _write(key_file, _pem(key), 0o600)
-        _write(
+        write(key_file, _pem(key), 0o600)
+        write(
             cert_file, builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644
         )
         return cert_file, key_file
@@ -124,7 +124,7 @@ class Authority:
 def signing_key(path: Path) -> Path:
     """An RSA key for service account tokens (kube-apiserver signs and verifies with it)."""
     if not path.exists():
-        _write(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)), 0o600)
+        write(path, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)), 0o600)
     return path
 
 
@@ -159,12 +159,3 @@ def _pem(key: Key) -> bytes:
         serialization.PrivateFormat.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as sink:
-        sink.write(data)
-    fresh.replace(path)

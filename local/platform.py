@@ -173,6 +173,7 @@ def _start_tenant(tenant: Tenant, credentials: Credentials, built: BuiltImages) 
             mount.stop()
             seaweed.unmount(tenant.stack)
         mount.start()
+        seaweed.make_folders(tenant.stack)
     with step(f"Realm {tenant.realm}"):
         keycloak.ensure_realm(credentials, tenant.realm)
     with step(f"thinkube-control in {tenant.control_namespace}"):
@@ -184,10 +185,12 @@ def _start_tenant(tenant: Tenant, credentials: Credentials, built: BuiltImages) 
         cluster_parts.wait_for_deployment(tenant.control_namespace, "backend")
 
 
-def remove_tenant(tenant: Tenant, credentials: Credentials) -> None:
-    """Take away what `up` made for a stack; its files in SeaweedFS stay."""
+def remove_tenant(tenant: Tenant, credentials: Credentials, *, delete_files: bool = False) -> None:
+    """Take away what `up` made for a stack; its files in SeaweedFS stay unless they are to go."""
     keycloak.delete_realm(credentials, tenant.realm)
     cluster_parts.delete_namespaces(tenant.namespace, tenant.control_namespace)
+    if delete_files:
+        seaweed.delete_files(tenant.stack)
     seaweed.mount(tenant.stack).stop()
     seaweed.unmount(tenant.stack)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from local.paths import DATA, MOUNTS, STATE
 from local.shell import in_node, output
 from local.toolchain import wheel_binary
 
+VOLUMES = ("notebooks",)  # as `storage.volumes` in Pulumi.local.yaml has them
 FILER_PORT, MASTER_PORT, VOLUME_PORT, S3_PORT = 8888, 9333, 9340, 8333
 
 
@@ -56,6 +58,22 @@ def _serves() -> bool:
 def folder(stack: str) -> Path:
     """Where a stack's volumes lie: the host-path root of its ``storage`` setting."""
     return MOUNTS / stack
+
+
+def make_folders(stack: str) -> None:
+    """The volumes' folders in a stack's mount, as an admin makes them: the program's host-path volumes want them there.
+
+    Not made on demand by kubelet (type DirectoryOrCreate): with the mount away, users would get an empty folder.
+    """
+    for name in VOLUMES:
+        (folder(stack) / name).mkdir(exist_ok=True)
+
+
+def delete_files(stack: str) -> None:
+    """Remove everything that a stack's users have, for good; only through a mount that is alive."""
+    if os.path.ismount(folder(stack)):
+        for child in folder(stack).iterdir():
+            shutil.rmtree(child)
 
 
 def mount(stack: str) -> Daemon:

@@ -78,7 +78,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
         return
     with capture.global_and_fixture_disabled():
         print()
-        parts.remove_tenant(parts.TEST, credentials)
+        parts.remove_tenant(parts.TEST, credentials, delete_files=True)
         if not was_up:
             parts.down()
 

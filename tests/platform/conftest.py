@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from local import credentials as credential_store
 from local import platform as parts
@@ -16,6 +17,8 @@ from local import seaweed, stack
 from local.engine import Stack
 from tests.conftest import KEEP, Platform
 from tests.platform.hub import Hub
+
+expect.set_options(timeout=15_000)  # two cores do all of it at once
 
 _CHROMIUM_FLAGS = [
     "--no-sandbox",  # root has no sandbox in Chromium
@@ -46,9 +49,9 @@ def hub_stack(platform: Platform, request: pytest.FixtureRequest) -> Iterator[St
 
 
 @pytest.fixture(scope="session")
-def hub(hub_stack: Stack, platform: Platform) -> Hub:
-    """The deployed hub: its URL, the users and what tests ask the cluster."""
-    return Hub(
+def hub(hub_stack: Stack, platform: Platform, browser: Browser) -> Hub:
+    """The deployed hub: its URL, the users and what tests ask the cluster; no server runs and no file is there."""
+    deployed = Hub(
         url=hub_stack.outputs()["url"],
         tenant=parts.TEST,
         users=platform.users,
@@ -56,6 +59,19 @@ def hub(hub_stack: Stack, platform: Platform) -> Hub:
         ca_file=platform.ca_file,
         control_token=platform.control_token,
     )
+    stop_servers(deployed, browser)
+    for user in platform.users:  # of an earlier run on a platform that was kept
+        shutil.rmtree(deployed.volume / user, ignore_errors=True)
+    return deployed
+
+
+def stop_servers(hub: Hub, browser: Browser) -> None:
+    """Stop the users' servers, each as its user."""
+    for user in hub.users if hub.notebook_pods() else ():
+        with browser.new_context() as context:
+            page = context.new_page()
+            hub.log_in(page, user)
+            hub.stop(page)
 
 
 @pytest.fixture(scope="session")

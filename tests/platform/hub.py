@@ -31,6 +31,7 @@ class Hub:
     def submit_login(self, page: Page, user: str, password: str) -> None:
         """Open the hub and fill in Keycloak's form."""
         page.goto(f"{self.url}/hub/home")
+        page.get_by_role("button", name="Sign in with Keycloak").click()
         expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))
         page.fill("#username", user)
         page.fill("#password", password)
@@ -42,6 +43,8 @@ class Hub:
         expect(page).to_have_url(f"{self.url}/hub/home")
 
     def open_spawn_page(self, page: Page) -> None:
+        """The spawn page of a user without a running server: one that runs is stopped first."""
+        self.stop(page)
         page.goto(f"{self.url}/hub/spawn")
         expect(page.get_by_test_id("figures-age")).to_be_visible()
 
@@ -57,10 +60,12 @@ class Hub:
         expect(page.locator(".jp-Launcher, .jp-Notebook").first).to_be_visible(timeout=60_000)
 
     def stop(self, page: Page) -> None:
-        """Stop one's own server from the hub's home page and wait until it is gone."""
+        """Stop one's own server, if it runs, from the hub's home page and wait until it is gone."""
         page.goto(f"{self.url}/hub/home")
-        page.locator("#stop").click()
-        expect(page.locator("#start")).to_have_text(re.compile("Start My Server"), timeout=60_000)
+        expect(page.locator("#start")).to_be_visible()
+        if page.locator("#stop").is_visible():
+            page.locator("#stop").click()
+        expect(page.locator("#start")).to_have_text(re.compile(r"Start\s+My Server"), timeout=60_000)
 
     def run_cell(self, page: Page, user: str, code: str, output: str) -> None:
         """Type code into a fresh notebook's first cell in ~/thinkube/notebooks, run it and wait for its output."""

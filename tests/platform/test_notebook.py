@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from local.credentials import ADMIN_USER, PLAIN_USER
+from tests.platform.conftest import stop_servers
 from tests.platform.hub import Hub
 
-NOTEBOOKS = "/home/jovyan/thinkube/notebooks"
+
+@pytest.fixture(scope="module", autouse=True)
+def no_server_stays(hub: Hub, browser: Browser) -> Iterator[None]:
+    """Stop what these tests started: other tests look at what is free."""
+    yield
+    stop_servers(hub, browser)
 
 
 def test_a_saved_file_is_there_after_stop_and_start(hub: Hub, page: Page) -> None:

@@ -82,10 +82,10 @@ def registered_image(hub: Hub) -> Iterator[str]:
 def busy_node() -> Iterator[None]:
     """Somebody else's pod that reserves most of the node's cores."""
     core = client.CoreV1Api(api_client())
-    cores = float(core.list_node().items[0].status.allocatable["cpu"])
+    cores = str(round(float(core.list_node().items[0].status.allocatable["cpu"]) - 0.9, 1))
     container = {
         "name": "busy", "image": PAUSE_IMAGE, "imagePullPolicy": "Never",
-        "resources": {"requests": {"cpu": str(round(cores - 0.9, 1))}},
+        "resources": {"requests": {"cpu": cores}, "limits": {"cpu": cores}},  # thinkube-control counts limits
     }  # fmt: skip
     core.create_namespaced_pod(
         "default",
@@ -127,9 +127,11 @@ def _restart_control(hub: Hub) -> None:
 
 
 def _reload_until(hub: Hub, page: Page, holds) -> None:  # type: ignore[no-untyped-def]
+    hub.stop(page)
     deadline = time.monotonic() + FOLLOWS_WITHIN
     while True:
-        hub.open_spawn_page(page)
+        page.goto(f"{hub.url}/hub/spawn")
+        expect(page.get_by_test_id("figures-age")).to_be_visible()
         if holds():
             return
         if time.monotonic() > deadline:

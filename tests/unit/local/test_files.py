@@ -10,6 +10,7 @@ from cryptography import x509
 
 from local import credentials, pki
 from local.provisioner import volume_for
+from local.seaweed import VOLUMES
 from local.stack import base_config, merged
 
 
@@ -70,3 +71,7 @@ def test_a_volume_is_bound_to_exactly_its_claim(tmp_path: Path) -> None:
     assert spec["claimRef"]["uid"] == "u-1"
     assert spec["hostPath"]["path"] == str(tmp_path / "pvc-u-1")
     assert spec["capacity"] == {"storage": "1Gi"}
+
+
+def test_every_volume_of_the_local_stack_has_a_folder() -> None:
+    assert set(base_config()["storage"]["volumes"]) == set(VOLUMES)
