@@ -105,7 +105,7 @@ def import_into_node(reference: str) -> None:
 
 def _docker_build(folder: Path, reference: str, base: str) -> None:
     run(
-        [_docker_cli(), "-H", f"unix://{DOCKER_SOCKET}", "build", "--network=host", "--build-arg", f"BASE={base}",
+        [docker_cli(), "-H", f"unix://{DOCKER_SOCKET}", "build", "--network=host", "--build-arg", f"BASE={base}",
          "--label", "thinkube.local/platform=true", "-t", reference, folder],
         log=f"image-{folder.name}",
         what=f"build the image {folder.relative_to(REPO)}",
@@ -116,7 +116,8 @@ def _docker_build(folder: Path, reference: str, base: str) -> None:
     )  # fmt: skip
 
 
-def _docker_cli() -> str:
+def docker_cli() -> str:
+    """A docker client that can build with BuildKit without a plugin: Debian's, where it is."""
     debian = Path("/usr/bin/docker")
     return str(debian) if debian.exists() else shutil.which("docker") or "docker"
 

@@ -108,6 +108,14 @@ class Software(unittest.TestCase):
                     have = installed[canonicalize_name(need.name)].version
                     assert need.specifier.contains(have, prereleases=True), have
 
+    def test_jupyterlab_asks_nothing_at_each_start(self) -> None:
+        # settings live in the home and die with the pod: an unanswered question would come back every day
+        folder = subprocess.run(["jupyter", "lab", "path"], capture_output=True, text=True, check=True).stdout
+        settings = re.search(r"Application directory:\s+(\S+)", folder)
+        assert settings, folder
+        text = (pathlib.Path(settings[1]) / "settings" / "overrides.json").read_text()
+        assert '"fetchNews": "false"' in text
+
     def test_fit_and_plot(self) -> None:
         code = (
             "import numpy, pandas, seaborn; from sklearn.linear_model import LinearRegression;"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,17 @@ class Hub:
     ca_file: Path
     control_token: str
 
+    def picture(self, page: Page, name: str) -> None:
+        """A screenshot for the documentation, when SCREENSHOTS names the folder that it goes to."""
+        if folder := os.environ.get("SCREENSHOTS"):
+            page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
     def submit_login(self, page: Page, user: str, password: str) -> None:
         """Open the hub and fill in Keycloak's form."""
         page.goto(f"{self.url}/hub/home")
         page.get_by_role("button", name="Sign in with Keycloak").click()
         expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))
+        self.picture(page, "login")
         page.fill("#username", user)
         page.fill("#password", password)
         page.click("#kc-login")

@@ -12,6 +12,11 @@ from local.credentials import ADMIN_USER, PLAIN_USER
 from tests.platform.conftest import stop_servers
 from tests.platform.hub import Hub
 
+CELL = """import numpy as np, matplotlib.pyplot as plt
+x = np.linspace(0, 12, 400)
+plt.plot(x, np.sin(x) * np.exp(-x / 6))
+print(6 * 7)"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def no_server_stays(hub: Hub, browser: Browser) -> Iterator[None]:
@@ -23,7 +28,9 @@ def no_server_stays(hub: Hub, browser: Browser) -> Iterator[None]:
 def test_a_saved_file_is_there_after_stop_and_start(hub: Hub, page: Page) -> None:
     hub.log_in(page, ADMIN_USER)
     hub.start(page, ADMIN_USER)
-    hub.run_cell(page, ADMIN_USER, "print(6 * 7)", "42")
+    hub.run_cell(page, ADMIN_USER, CELL, "42")
+    expect(page.locator(".jp-OutputArea-output img")).to_be_visible()
+    hub.picture(page, "jupyterlab")
     page.keyboard.press("Control+s")
     _accept_name(page)
 
