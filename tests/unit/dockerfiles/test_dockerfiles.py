@@ -116,6 +116,28 @@ def test_metadata_is_true(folder: Path) -> None:
 
 
 @every_notebook
+def test_labels_are_the_metadata(folder: Path) -> None:
+    metadata = read_metadata(ROOT / "dockerfiles")[folder.name]
+    text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
+    labels = dict(
+        pair
+        for line in re.findall(r"^LABEL (.+)$", text, re.MULTILINE)
+        for pair in re.findall(r'([\w.]+)="([^"]*)"', line)
+    )
+    wanted = {
+        "org.opencontainers.image.title": metadata.name,
+        "org.opencontainers.image.description": metadata.description,
+        "org.opencontainers.image.licenses": metadata.licence,
+        "org.opencontainers.image.source": metadata.source_url,
+        # the catalogue lists every folder of dockerfiles/ as a notebook image
+        "io.thinkube.jupyter_compatible": "true",
+        "io.thinkube.gpu_required": str(metadata.gpu_required).lower(),
+        "io.thinkube.memory_recommended": metadata.memory_recommended,
+    }
+    assert labels == {key: value for key, value in wanted.items() if value}, "unknown ones are left out"
+
+
+@every_notebook
 def test_image_test_imports_every_package_of_the_metadata(folder: Path) -> None:
     tree = ast.parse((folder / "test_image.py").read_text())
     lists = {
