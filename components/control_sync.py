@@ -17,6 +17,9 @@ from pulumi_kubernetes.core.v1 import Secret
 
 from components import cluster
 
+# A failed Job stays failed: without this the next `up` would wait for the same one again, and fail again.
+REPLACE_UNREADY = {"pulumi.com/replaceUnready": "true"}
+
 # Runs in the default notebook image: it is in the registry anyway, and its pull warms a node. Standard
 # library only.
 SCRIPT = """\
@@ -63,7 +66,7 @@ class ControlSyncArgs:
 
 
 def control_sync(name: str, args: ControlSyncArgs, parent: pulumi.Resource, after: pulumi.Resource) -> Job:
-    """Make the Secret and the Job; the update waits for the Job, and fails with it.
+    """Make the Secret and the Job; the update waits for the Job, and fails with it. The next update makes a new one.
 
     The Job has no `ttlSecondsAfterFinished`: once it is gone, the next `up` would run it again.
     """
@@ -123,7 +126,7 @@ def control_sync(name: str, args: ControlSyncArgs, parent: pulumi.Resource, afte
     }
     return Job(
         name,
-        metadata={"namespace": args.namespace},
+        metadata={"namespace": args.namespace, "annotations": REPLACE_UNREADY},
         spec=spec,
         opts=cluster.own(parent, args.cluster, depends_on=[after]),
     )

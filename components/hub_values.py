@@ -87,7 +87,8 @@ def _hub(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         "config": {
             "JupyterHub": {
                 "authenticator_class": "generic-oauth",
-                # an admin manages users; opening their files and kernels is another thing
+                # The chart sets this old switch. It is off, but it keeps nobody out: since JupyterHub 2 the
+                # role `admin` carries access:servers, and that role cannot be narrowed.
                 "admin_access": False,
             },
             "GenericOAuthenticator": _authenticator(settings, facts),

@@ -114,6 +114,8 @@ class HubIdentity(pulumi.ComponentResource):
             implicit_flow_enabled=False,
             direct_access_grants_enabled=False,
             service_accounts_enabled=False,
+            # the hub's tokens say who somebody is; they carry none of that person's rights in the realm
+            full_scope_allowed=False,
             valid_redirect_uris=[redirect_uri(args.hub_url)],
             valid_post_logout_redirect_uris=[logout_landing(args.hub_url)],
             web_origins=[],

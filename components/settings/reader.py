@@ -18,6 +18,7 @@ from pulumi.runtime import config as runtime_config
 from pydantic import BaseModel, ValidationError
 
 from components.settings.models import Section, Settings
+from components.settings.types import is_label
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ def load_settings(config: pulumi.Config) -> Settings:
     Raises pulumi.RunError, one line per fault, each with the config key and what to do.
     """
     problems: list[str] = []
+    if not is_label(stack := pulumi.get_stack()):
+        problems.append(
+            f"stack {stack}: its name becomes part of volume names, and must be a DNS label (lower-case letters, "
+            "digits and '-'); run `pulumi stack rename NAME`"
+        )
     values: dict[str, Any] = {}
     secret_keys = {secret.key for secret in SECRET_KEYS}
     known = [*Settings.model_fields, *secret_keys]

@@ -1,6 +1,6 @@
 """Writes docs/configuration.md from Pulumi.yaml and the models: `python -m components.settings.reference > ...`.
 
-Owns the page's layout. What it says is said in Pulumi.yaml and models.py; a test keeps page and code in step.
+Owns the page's layout. What it says is said in Pulumi.yaml and the models; a test keeps page and code in step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from components.settings.reader import SECRET_KEYS
 INTRODUCTION = """\
 # Configuration
 
-Made from `Pulumi.yaml` and `components/settings/models.py` by `python -m components.settings.reference`; do not edit.
+Made from `Pulumi.yaml` and `components/settings/` by `python -m components.settings.reference`; do not edit.
 
 All keys are of the project `thinkube-jupyterhub`. Set a flat one with `pulumi config set domain_name example.org`, one
 inside an object with `pulumi config set --path identity.realm staff`, a secret with `pulumi config set --secret KEY`.

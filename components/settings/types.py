@@ -1,6 +1,7 @@
-"""Scalar types of the stack configuration: each refuses a bad value with a sentence that a person can act on.
+"""Types of the stack configuration: each refuses a bad value with a sentence that a person can act on.
 
-Owns the formats (RFC 1123 names, Kubernetes quantities, image references, URLs). Knows no config key.
+Owns the formats (RFC 1123 names, Kubernetes quantities, image references, URLs) and what all objects have in common.
+Knows no config key.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from decimal import Decimal
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
@@ -22,8 +24,13 @@ _PINNED = re.compile(
 )  # registry may carry a port, the rest is checked piece by piece
 
 
+def is_label(value: str) -> bool:
+    """True for an RFC 1123 label: what Kubernetes takes as a name nearly everywhere."""
+    return _LABEL.fullmatch(value) is not None
+
+
 def _label(value: str) -> str:
-    if not _LABEL.fullmatch(value):
+    if not is_label(value):
         raise ValueError("must be a DNS label: lower-case letters, digits and '-', at most 63 characters")
     return value
 
@@ -50,6 +57,12 @@ def is_registry(value: str) -> bool:
 def _registry(value: str) -> str:
     if value and not is_registry(value):
         raise ValueError("must be a registry's host name (and port) such as 'harbor.example.org'")
+    return value
+
+
+def _project(value: str) -> str:
+    if not _REPOSITORY.fullmatch(value) or "/" in value:
+        raise ValueError("must be lower-case letters and digits, with single '.', '_' or '-' between them")
     return value
 
 
@@ -133,6 +146,7 @@ def _absolute(value: str) -> str:
 DnsLabel = Annotated[str, AfterValidator(_label)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Registry = Annotated[str, AfterValidator(_registry)]
+Project = Annotated[str, AfterValidator(_project)]
 Quantity = Annotated[str, AfterValidator(_quantity)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -143,4 +157,12 @@ Pem = Annotated[str, AfterValidator(_pem)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Name = Annotated[str, Field(pattern=r"^[^\s/:]+$", max_length=255)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+# a day: the hub refuses more (thinkube_profiles/rules.py)
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Replication = Annotated[str, Field(pattern=r"^[0-9]{3}$")]
+
+
+class Section(BaseModel):
+    """An object of the stack file: strict types, camelCase keys, nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)

@@ -175,6 +175,7 @@ class TestClient:
         assert client["webOrigins"] == []
         for flow in ("implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled"):
             assert client[flow] is False
+        assert client["fullScopeAllowed"] is False, "an admin's token would carry the admin's rights"
 
     def test_groups_of_a_live_realm_are_taken_over(self, program: Program) -> None:
         assert "keycloak:index/group:Group" not in program({"identity": {"createGroups": False}}).types()
@@ -190,6 +191,9 @@ class TestSync:
         assert "name" not in job["metadata"], "autonamed, or a new catalogue could not replace it"
         assert "ttlSecondsAfterFinished" not in job["spec"], (
             "a Job that is gone would run again with every up"
+        )
+        assert job["metadata"]["annotations"]["pulumi.com/replaceUnready"] == "true", (
+            "a Job that failed once would fail every later up"
         )
         pod = job["spec"]["template"]["spec"]
         (container,) = pod["containers"]

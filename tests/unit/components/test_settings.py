@@ -68,6 +68,13 @@ def test_not_set_is_default() -> None:
     assert (settings.registry, settings.namespace) == ("harbor.example.org", "jupyterhub")
 
 
+@pytest.mark.parametrize("stack", ["Prod", "my_stack", "v1.2"])
+def test_stack_name_must_fit_a_volume_name(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulumi, "get_stack", lambda: stack)
+    with pytest.raises(pulumi.RunError, match=rf"stack {stack}: .*run `pulumi stack rename NAME`"):
+        load(MINIMAL)
+
+
 class TestSecrets:
     """Secrets come encrypted from the stack or from the environment, and stay secret Outputs."""
 

@@ -1,0 +1,129 @@
+"""Settings of what the hub stands on: Keycloak, volumes, images. Keys, defaults and the rules between them.
+
+Leaves alone: the hub itself (release.py), the stack as a whole (models.py), formats (types.py). The description of
+each field is its line in docs/configuration.md.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from components.settings.types import (
+    AbsolutePath,
+    DnsLabel,
+    HttpsUrl,
+    Name,
+    Pem,
+    PinnedImage,
+    Quantity,
+    Replication,
+    Section,
+)
+
+
+class Identity(Section):
+    """Keycloak, and who may log in."""
+
+    url: HttpsUrl = Field("", description='Base URL of Keycloak; "" means https://auth.<domain_name>')
+    realm: Name = Field("thinkube", description="realm of the users")
+    create_realm: bool = Field(
+        False,
+        description="make the realm instead of using an existing one; destroy then deletes it, users and all",
+    )
+    client_id: Name = Field("jupyterhub", description="client that this program makes for the hub")
+    groups_claim: Name = Field("groups", description="claim of the tokens that carries the user's groups")
+    admin_group: Name = Field(
+        "jupyter_admin",
+        description="group whose members are JupyterHub admins, who can open any user's server",
+    )
+    create_groups: bool = Field(True, description="make adminGroup and groups; false: they are there already")
+    groups: list[Name] = Field(default_factory=list, description="further groups to make in the realm")
+    allowed_groups: list[Name] = Field(
+        default_factory=list,
+        description="groups that may log in, beside the admins; empty: every user of the realm",
+    )
+    ca_bundle: Pem = Field(
+        "", description="PEM certificates of a private CA that signed Keycloak's certificate"
+    )
+
+
+class Volume(Section):
+    """One shared volume."""
+
+    size: Quantity = Field(description="capacity of the claim")
+
+
+class Volumes(Section):
+    """The volumes that notebooks mount, by name."""
+
+    notebooks: Volume = Field(Volume(size="100Gi"), description="users' own files, a subfolder each")
+
+
+class HubDatabase(Section):
+    """The claim of the hub's SQLite database: local storage, since SQLite needs working locks."""
+
+    size: Quantity = Field("1Gi", description="capacity of the claim")
+    storage_class: str = Field("", description='StorageClass; "" means the cluster\'s default one')
+
+
+class Storage(Section):
+    """Where users' files lie."""
+
+    backend: Literal["seaweedfs-csi", "hostPath", "storageClass"] = Field(
+        "seaweedfs-csi",
+        description="static volumes of the SeaweedFS CSI driver, static host paths, or dynamic ones",
+    )
+    collection: Name = Field("jupyter", description="SeaweedFS collection (seaweedfs-csi)")
+    replication: Replication = Field(
+        "000", description='SeaweedFS replication, in quotes; "001" needs two volume servers (seaweedfs-csi)'
+    )
+    filer_path: AbsolutePath = Field(
+        "", description='folder of the volumes in the filer; "" means /jupyterhub/<stack> (seaweedfs-csi)'
+    )
+    host_path_root: AbsolutePath = Field(
+        "", description="folder on the node that holds one folder per volume (hostPath)"
+    )
+    storage_class: str = Field("", description="StorageClass with ReadWriteMany volumes (storageClass)")
+    volumes: Volumes = Field(default_factory=Volumes, description="the volumes")
+    hub_database: HubDatabase = Field(default_factory=HubDatabase, description="the hub's database")
+
+    @model_validator(mode="after")
+    def _backend_is_complete(self) -> Self:
+        if self.backend == "hostPath" and not self.host_path_root:
+            raise ValueError("backend 'hostPath' needs storage.hostPathRoot")
+        if self.backend == "storageClass" and not self.storage_class:
+            raise ValueError("backend 'storageClass' needs storage.storageClass")
+        return self
+
+
+class Images(Section):
+    """Notebook images: built from dockerfiles/, or references to what was built elsewhere."""
+
+    mode: Literal["build", "prebuilt"] = Field(
+        "build", description="build and push dockerfiles/*, or use references"
+    )
+    default: Name = Field(
+        "tk-jupyter-scipy", description="image that is chosen unless the user picks another"
+    )
+    build_args: dict[Name, str] = Field(
+        default_factory=dict, description="build arguments for every image, e.g. BASE"
+    )
+    build_network: str = Field(
+        "", description='network of build steps ("host" where the daemon has no bridge)'
+    )
+    docker_host: str = Field(
+        "", description='Docker engine, e.g. unix:///run/docker.sock; "" means the default one'
+    )
+    prebuilt: dict[DnsLabel, PinnedImage] = Field(
+        default_factory=dict, description="image name to registry/repository:tag@digest (mode prebuilt)"
+    )
+
+    @model_validator(mode="after")
+    def _mode_is_complete(self) -> Self:
+        if self.mode == "prebuilt" and self.default not in self.prebuilt:
+            raise ValueError(f"mode 'prebuilt' needs the default image too: images.prebuilt.{self.default}")
+        if self.mode == "build" and self.prebuilt:
+            raise ValueError("images.prebuilt is used only with images.mode 'prebuilt'")
+        return self
