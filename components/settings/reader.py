@@ -1,7 +1,7 @@
 """The one reader of the stack configuration: Pulumi config in, typed settings or one error out.
 
 Owns which keys are secrets, the environment variables that may stand in for them, and the wording of errors
-(config key, fault, remedy). Leaves the rules for plain values to models.py. A secret's value never becomes
+(config key, fault, remedy). Leaves the rules for plain values to the models. A secret's value never becomes
 part of a model or of a message.
 """
 
