@@ -5,11 +5,13 @@ Applied by server-side apply under one field manager, so a second `make up` chan
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
 import yaml
 from kubernetes import client, config, dynamic
+from kubernetes.client.exceptions import NotFoundException
 
 from local.errors import PlatformError
 from local.images import COREDNS_IMAGE
@@ -81,6 +83,22 @@ def delete_namespaces(*names: str, within: float = 60) -> None:
         if time.monotonic() > deadline:
             raise PlatformError(f"The namespaces {sorted(present)} are still there after {within:.0f} s.")
         time.sleep(0.3)
+
+
+def delete_volumes_of(namespace: str) -> None:
+    """Delete the PersistentVolumes whose claims are, or were, in this namespace; what is stored stays."""
+    core = client.CoreV1Api(api_client())
+    for volume in core.list_persistent_volume().items:
+        if volume.spec.claim_ref and volume.spec.claim_ref.namespace == namespace:
+            core.delete_persistent_volume(volume.metadata.name)
+
+
+def delete_reader(name: str) -> None:
+    """Delete a ClusterRole and the binding of the same name; those that are not there count as gone."""
+    rights = client.RbacAuthorizationV1Api(api_client())
+    for delete in (rights.delete_cluster_role_binding, rights.delete_cluster_role):
+        with contextlib.suppress(NotFoundException):
+            delete(name)
 
 
 def cluster_manifests() -> list[Manifest]:

@@ -33,6 +33,7 @@ from local import credentials as credential_store
 from local.control.manifests import manifests as control_manifests
 from local.credentials import Credentials
 from local.daemons import Daemon, read_pid, stop_pid_file
+from local.errors import PlatformError
 from local.paths import DATA, DOMAIN, LOGS, MOUNTS, REPO, RUN, STATE
 from local.progress import step
 
@@ -93,14 +94,18 @@ def is_up() -> bool:
     """Whether every part runs and answers."""
     if not network.is_up() or not (STATE / "kubelet.yaml").exists():
         return False
-    return all(daemon.is_healthy() for daemon in daemons(credential_store.load()))
+    try:
+        parts = daemons(credential_store.load())
+    except (
+        PlatformError
+    ):  # a tool is gone from the cache and cannot be had now: `down` must work all the same
+        return False
+    return all(daemon.is_healthy() for daemon in parts)
 
 
 def up(tenant: Tenant, *, with_tests: bool = False) -> BuiltImages:
     """Everything that a stack needs, one progress line per step. Raises PlatformError with what to do."""
-    with step("Check the machine"):
-        preflight.check()
-    _provide(with_tests=with_tests)
+    provide(with_tests=with_tests)
     credentials = credential_store.load()
     _start(credentials)
     built = _build_images(credentials)
@@ -108,7 +113,10 @@ def up(tenant: Tenant, *, with_tests: bool = False) -> BuiltImages:
     return built
 
 
-def _provide(*, with_tests: bool) -> None:
+def provide(*, with_tests: bool = False) -> None:
+    """Check the machine, then fetch and build all parts of the platform; starts nothing. Raises PlatformError."""
+    with step("Check the machine"):
+        preflight.check()
     with step("Debian packages") as line:
         installed = packages.install(with_tests=with_tests)
         line.note = f"installed {' '.join(installed)}" if installed else "all there"
@@ -186,11 +194,15 @@ def _start_tenant(tenant: Tenant, credentials: Credentials, built: BuiltImages) 
 
 
 def remove_tenant(tenant: Tenant, credentials: Credentials, *, delete_files: bool = False) -> None:
-    """Take away what `up` made for a stack; its files in SeaweedFS stay unless they are to go."""
+    """Take away what `up` made for a stack; its files and its Pulumi state stay unless they are to go."""
     keycloak.delete_realm(credentials, tenant.realm)
     cluster_parts.delete_namespaces(tenant.namespace, tenant.control_namespace)
+    # what lies outside namespaces: the program's retained volumes, the stand-in's rights
+    cluster_parts.delete_volumes_of(tenant.namespace)
+    cluster_parts.delete_reader(f"{tenant.control_namespace}-reader")
     if delete_files:
         seaweed.delete_files(tenant.stack)
+        shutil.rmtree(DATA / "pulumi" / tenant.stack, ignore_errors=True)
     seaweed.mount(tenant.stack).stop()
     seaweed.unmount(tenant.stack)
 
@@ -202,6 +214,11 @@ def down(*, delete_data: bool = False) -> None:
     with step("Network"):
         network.down()
     with step("Files"):
+        if left := [point for point in _mounts_below(STATE, RUN) if not point.startswith(f"{MOUNTS}/")]:
+            # users' files are bound into pods' folders: never walk into one of those
+            raise PlatformError(
+                f"Still mounted, nothing was removed: {', '.join(left)}. Unmount it, then `make down`."
+            )
         for folder in (RUN, *(child for child in STATE.glob("*") if child != DATA)):
             if folder == MOUNTS and any(os.path.ismount(point) for point in MOUNTS.iterdir()):
                 continue  # never walk into a user's files
@@ -269,11 +286,15 @@ def _shims() -> set[int]:
     return found
 
 
-def _unmount_below(*roots: Path) -> None:
+def _mounts_below(*roots: Path) -> list[str]:
+    """Mount points below these folders, in the order in which they were mounted."""
     points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for point in reversed(points):
-        if any(point.startswith(f"{root}/") for root in roots):
-            subprocess.run(["umount", "-l", point], capture_output=True, check=False)
+    return [point for point in points if any(point.startswith(f"{root}/") for root in roots)]
+
+
+def _unmount_below(*roots: Path) -> None:
+    for point in reversed(_mounts_below(*roots)):
+        subprocess.run(["umount", "-l", point], capture_output=True, check=False)
 
 
 def _remove_log_links() -> None:

@@ -8,6 +8,7 @@ a domain of their own (``local.platform.TEST``).
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # unit tests need neither the platform's modules nor what tho
 REQUIRED = os.environ.get("REQUIRE_PLATFORM") == "1"
 KEEP = os.environ.get("KEEP_PLATFORM") == "1"  # for development: the next run starts at once
 TIERS = ("engine", "platform")
+LOG_TAILS = pytest.StashKey[dict[Path, str]]()
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,19 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     from local import credentials as credential_store
     from local import paths
     from local import platform as parts
-    from local.errors import PlatformError
 
+    _fit()
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\nThe embedded platform:")
         was_up = parts.is_up()
         try:
             built = parts.up(parts.TEST, with_tests=True)
-        except PlatformError as problem:
-            if REQUIRED:
-                raise
-            pytest.skip(f"The embedded platform cannot be had here: {problem}")
+        except BaseException:
+            request.config.stash[LOG_TAILS] = log_tails(paths.LOGS)
+            if not (was_up or KEEP):
+                parts.down()
+            raise
     credentials = credential_store.load()
     yield Platform(
         kubeconfig=paths.KUBECONFIG,
@@ -76,11 +79,44 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     )
     if KEEP:
         return
+    request.config.stash[LOG_TAILS] = log_tails(paths.LOGS)  # they go with the platform
     with capture.global_and_fixture_disabled():
         print()
-        parts.remove_tenant(parts.TEST, credentials, delete_files=True)
-        if not was_up:
-            parts.down()
+        try:
+            parts.remove_tenant(parts.TEST, credentials, delete_files=True)
+        finally:
+            if not was_up:
+                parts.down()
+
+
+@pytest.fixture(scope="session")
+def engine_tools(request: pytest.FixtureRequest) -> Path:
+    """The folder with Kubernetes' parts, Pulumi and Helm, made as `make up` makes them where one is missing; starts
+    nothing.
+    """
+    from local import paths
+    from local import platform as parts
+
+    needed = ("kube-apiserver", "kube-controller-manager", "pulumi", "pulumi-language-python", "helm")
+    if not (all((paths.BIN / name).exists() for name in needed) and shutil.which("etcd")):
+        _fit()
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print("\nTools of the embedded platform:")
+            parts.provide(with_tests=True)
+    return paths.BIN
+
+
+def _fit() -> None:
+    """Skip where the machine cannot have the platform (no root, too small); what breaks on others is a failure."""
+    from local import preflight
+    from local.errors import PlatformError
+
+    try:
+        preflight.check()
+    except PlatformError as problem:
+        if REQUIRED:
+            raise
+        pytest.skip(f"The embedded platform cannot be had here: {problem}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,14 +143,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def log_tails(folder: Path) -> dict[Path, str]:
+    """The last lines of each of the platform's logs."""
+    from local.shell import tail
+
+    return {log: tail(log, 12) for log in sorted(folder.glob("*.log"))} if folder.exists() else {}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """When platform tests failed: the last lines of each of the platform's logs, saved before it was taken down."""
     from local.paths import LOGS
-    from local.shell import tail
 
     failed = terminalreporter.stats.get("failed", []) + terminalreporter.stats.get("error", [])
     if not (REQUIRED and any(f"tests/{tier}" in report.nodeid for report in failed for tier in TIERS)):
         return
-    for log in sorted(LOGS.glob("*.log")) if LOGS.exists() else ():
+    for log, text in (config.stash.get(LOG_TAILS, None) or log_tails(LOGS)).items():
         terminalreporter.section(str(log), sep="-")
-        terminalreporter.write_line(tail(log, 12))
+        terminalreporter.write_line(text)

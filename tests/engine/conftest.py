@@ -21,7 +21,7 @@ SECRET = "hunter2-must-not-show"
 
 
 @pytest.fixture(scope="session")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A cluster's kubeconfig: the one given by THINKUBE_ENGINE_KUBECONFIG, else of an API server that lives
     as long as the tests.
     """
@@ -29,6 +29,8 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     if given:
         yield Path(given)
         return
+    if not os.environ.get("THINKUBE_ENGINE_TOOLS"):
+        request.getfixturevalue("engine_tools")
     with apiserver.running(tmp_path_factory.mktemp("cluster")) as path:
         yield path
 
