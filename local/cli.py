@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from local import credentials as credential_store
-from local import platform, stack
+from local import platform, preflight, stack
 from local.engine import EngineError, Summary
 from local.errors import PlatformError
 from local.paths import CA_FILE, CREDENTIALS, KUBECONFIG, LOGS
@@ -47,12 +47,13 @@ def down(
     delete_data: Annotated[bool, typer.Option(help="Delete users' files, passwords and the CA too.")] = False,
 ) -> None:
     """Remove the stack and the platform; users' files stay unless asked otherwise."""
+    preflight.check((preflight.root,))
     if platform.is_up():
         credentials = credential_store.load()
         with step("JupyterHub (pulumi destroy)") as line:
             try:
                 line.note = _counts(stack.open_stack(platform.USER, credentials).destroy())
-            except EngineError as failure:
+            except (EngineError, OSError) as failure:
                 # The cluster goes anyway; what the state still lists is read anew by the next `up`.
                 line.note = f"not clean, the next `make up` mends it: {str(failure).splitlines()[0]}"
     platform.down(delete_data=delete_data)
@@ -65,6 +66,7 @@ def down(
 @app.command()
 def status() -> None:
     """What runs, whether it answers, and where its log is."""
+    preflight.check((preflight.root,))
     rows = platform.status()
     if not rows:
         console.print("The embedded platform is not set up: `make up`.")
@@ -81,6 +83,7 @@ def status() -> None:
 @app.command()
 def preview() -> None:
     """What `pulumi up` would change on the embedded platform."""
+    preflight.check((preflight.root,))
     if not platform.is_up():
         raise PlatformError("The embedded platform does not run: `make up` first.")
     user_stack = stack.open_stack(platform.USER, credential_store.load())

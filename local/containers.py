@@ -92,11 +92,19 @@ def docker_engine() -> Daemon:
             "--iptables=false",
             "--ip6tables=false",
             "--ip-forward=false",
+            *_own_containerd(),
         ],
         healthy=lambda: _unix_get(DOCKER_SOCKET, "/_ping") == "OK",
         env={"SSL_CERT_FILE": str(CA_BUNDLE)},
         node=False,
     )
+
+
+def _own_containerd(running: Path = Path("/run/containerd/containerd.sock")) -> list[str]:
+    """dockerd starts a containerd of its own, except where it finds the machine's: that one it would join, in the same
+    namespace as the machine's own Docker. Then it gets the node's.
+    """
+    return [f"--containerd={CONTAINERD_SOCKET}"] if running.exists() else []
 
 
 def registry() -> Daemon:

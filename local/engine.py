@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -168,6 +169,18 @@ class Stack:
         """Release the lock that a killed operation left; harmless when there is none."""
         self._cli(["cancel", "--yes", "--stack", self.name], desk=True)
 
+    def _drop_dead_locks(self) -> None:
+        """Remove locks of this machine's Pulumi processes that are gone: a killed `up` must not stop the next one."""
+        for lock in (self.folder / "backend/.pulumi/locks/organization" / self.project / self.name).glob(
+            "*.json"
+        ):
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                holder = json.loads(lock.read_text())
+                program = Path(f"/proc/{int(holder['pid'])}/comm")
+                alive = program.exists() and program.read_text().startswith("pulumi")
+                if holder["hostname"] == socket.gethostname() and not alive:
+                    lock.unlink()
+
     def _key(self, key: str) -> str:
         return key if ":" in key else f"{self.project}:{key}"
 
@@ -200,6 +213,7 @@ class Stack:
 
     def _operation(self, name: str, flags: Sequence[str]) -> Summary:
         self.init()
+        self._drop_dead_locks()
         summary = Summary(name)
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="thinkube-engine-") as folder:

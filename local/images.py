@@ -39,7 +39,7 @@ def client() -> docker.DockerClient:
 
 def import_node_images() -> None:
     """Give containerd what it needs before any registry is there: the pause image and CoreDNS."""
-    _import_scratch(PAUSE_IMAGE, Path("/bin/busybox"), ["/busybox", "sleep", "2147483647"])
+    _import_scratch(PAUSE_IMAGE, (BIN / "pause").resolve(), ["/pause"])
     _import_scratch(COREDNS_IMAGE, (BIN / "coredns").resolve(), ["/coredns"])
 
 

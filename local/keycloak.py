@@ -51,6 +51,7 @@ def daemon(credentials: Credentials) -> Daemon:
     """The server, plain HTTP on the node's address: Traefik in front of it speaks TLS."""
     data = DATA / "keycloak"
     data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)  # the database has keys and password hashes
     flags = {
         "db-url": f"jdbc:h2:file:{data}/keycloakdb;NON_KEYWORDS=VALUE;DB_CLOSE_ON_EXIT=FALSE",
         "http-enabled": "true",
@@ -95,7 +96,7 @@ def admin(credentials: Credentials, realm: str = "master") -> KeycloakAdmin:
 
 
 def ensure_realm(credentials: Credentials, realm: str) -> None:
-    """A realm with the two users; what exists stays as it is, passwords aside, which become the generated ones."""
+    """A realm with the two users and their generated passwords; what exists stays as it is."""
     master = admin(credentials)
     if realm not in {known["realm"] for known in master.get_realms()}:
         master.create_realm(
@@ -103,9 +104,8 @@ def ensure_realm(credentials: Credentials, realm: str) -> None:
         )
     keycloak = admin(credentials, realm)
     for name, password in credentials.users.items():
-        user_id = keycloak.get_user_id(name)
-        if user_id is None:
-            user_id = keycloak.create_user(
+        if keycloak.get_user_id(name) is None:
+            keycloak.create_user(
                 {
                     "username": name,
                     "enabled": True,
@@ -113,9 +113,10 @@ def ensure_realm(credentials: Credentials, realm: str) -> None:
                     "emailVerified": True,
                     "firstName": name.capitalize(),
                     "lastName": "Admin" if name == ADMIN_USER else "Scientist",
+                    # with the user and not after it: a killed run leaves nobody without a password
+                    "credentials": [{"type": "password", "value": password, "temporary": False}],
                 }
             )
-            keycloak.set_user_password(user_id, password, temporary=False)
 
 
 def delete_realm(credentials: Credentials, realm: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from local import pki
 from local.daemons import Daemon
+from local.errors import PlatformError
 from local.files import write_yaml
 from local.paths import (
     API_SERVICE_ADDRESS,
@@ -33,6 +34,8 @@ SERVER = f"https://{NODE_ADDRESS}:6443"
 PKI = STATE / "pki"
 CLUSTER_CA = pki.Authority(PKI, "cluster-ca")
 CGROUP = "thinkube-local"
+# https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/kubelet/cm/cgroup_manager_linux.go
+_KUBELET_CONTROLLERS = {"cpu", "cpuset", "memory", "pids", "hugetlb"}
 
 # who: (common name, group) as Kubernetes' default RBAC expects them
 # https://kubernetes.io/docs/reference/access-authn-authz/rbac/#default-roles-and-role-bindings
@@ -287,7 +290,21 @@ def _make_cgroup() -> None:
         ):  # cgroup v1: a cpuset without CPUs and memory nodes takes no process
             for name in ("cpuset.cpus", "cpuset.mems"):
                 (folder / name).write_text((folder.parent / name).read_text())
-        subtree = folder / "cgroup.subtree_control"
-        if (folder / "cgroup.controllers").exists() and subtree.exists():
-            for controller in (folder / "cgroup.controllers").read_text().split():
-                subtree.write_text(f"+{controller}")
+        if (folder.parent / "cgroup.controllers").exists():
+            # cgroup v2: kubelet refuses a root that lacks a controller, and systemd hands only some of them down
+            _delegate(folder.parent)
+            _delegate(folder)
+
+
+def _delegate(folder: Path) -> None:
+    """Hand kubelet's controllers down from a cgroup (v2) to its children, as far as it has them itself."""
+    available = set((folder / "cgroup.controllers").read_text().split())
+    subtree = folder / "cgroup.subtree_control"
+    for controller in sorted((available & _KUBELET_CONTROLLERS) - set(subtree.read_text().split())):
+        try:
+            subtree.write_text(f"+{controller}")
+        except OSError as refusal:
+            raise PlatformError(
+                f"The cgroup controller '{controller}' cannot be handed to pods ({folder}: {refusal.strerror}): use a "
+                "machine whose cgroup root is its own; in a container, move its processes to a cgroup below first."
+            ) from refusal

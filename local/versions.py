@@ -2,7 +2,7 @@
 
 The Go tools' exact versions stand in ``local/tools/<tool>/go.mod`` (with ``go.sum``); what is
 repeated here is what a build must stamp into a binary or what names a cache folder. Python
-packages are frozen in ``requirements-dev.txt`` and ``local/requirements-tools.txt``.
+packages are frozen in ``requirements-dev.txt`` and ``local/requirements-tools/``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ PULUMI = "3.256.0"
 PULUMI_LANGUAGE_PYTHON = "3.68.0"  # newer ones live in a module that no Go proxy serves
 HELM = "3.20.2"
 COREDNS = "1.14.5"
+PAUSE = "1"  # our own, in local/tools/pause
 KEYCLOAK = "26.4.5"
 JUPYTERHUB_CHART = "4.4.0"
 
@@ -33,10 +34,11 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "iptables": "/usr/sbin/iptables",
     "conntrack": "/usr/sbin/conntrack",
     "debootstrap": "/usr/sbin/debootstrap",
-    "busybox-static": "/bin/busybox",
     "fuse3": "/usr/bin/fusermount3",
     "iproute2": "/usr/sbin/ip",
     "unzip": "/usr/bin/unzip",
+    "curl": "/usr/bin/curl",
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "maven": "/usr/bin/mvn",
 }
 TEST_PACKAGES: dict[str, str] = {
@@ -45,3 +47,10 @@ TEST_PACKAGES: dict[str, str] = {
     "libnss3-tools": "/usr/bin/certutil",  # the browser trusts the local CA through its own store
 }
 JAVA_PACKAGE = "openjdk-17-jre-headless"
+# What some of them would start at the next boot, for nobody: systemd units by package.
+PACKAGE_UNITS: dict[str, tuple[str, ...]] = {
+    "containerd": ("containerd.service",),
+    "docker.io": ("docker.service", "docker.socket"),
+    "docker-registry": ("docker-registry.service",),
+    "etcd-server": ("etcd.service",),
+}

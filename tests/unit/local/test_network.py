@@ -64,10 +64,12 @@ def test_every_rule_on_the_machine_carries_our_mark() -> None:
         assert rule[rule.index("--comment") + 1] == "thinkube-local"
 
 
-def test_loopback_name_servers_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_servers_that_the_node_cannot_reach_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     texts = {
         "/etc/resolv.conf": "nameserver 127.0.0.53\n",
-        "/run/systemd/resolve/resolv.conf": "nameserver 9.9.9.9\nsearch x\n",
+        "/run/systemd/resolve/resolv.conf": "nameserver 9.9.9.9\nnameserver fe80::1%eth0\nsearch x\n",
     }
     monkeypatch.setattr(Path, "read_text", lambda self: texts[str(self)])
 

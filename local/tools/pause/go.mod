@@ -1,0 +1,3 @@
+module thinkube.local/pause
+
+go 1.25
