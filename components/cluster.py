@@ -40,6 +40,9 @@ def connect(name: str) -> Cluster:
         # ConfigMap that is to be replaced is marked immutable instead.
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
+        # What was changed by hand belongs to that hand's field manager; without this, the update that is to
+        # mend it ends in a conflict.
+        enable_patch_force=True,
     )
     kept = kubernetes.Provider(
         f"{name}-kept",
@@ -47,6 +50,9 @@ def connect(name: str) -> Cluster:
         cluster=cluster,
         kubeconfig=kubeconfig,
         upsert_existing_objects=True,
+        # The provider's field manager has a new name in each life of the stack: what is taken over from an
+        # earlier one would conflict as soon as a field changes (a claim's uid in its volume, for one).
+        enable_patch_force=True,
     )
     return Cluster(own, kept)
 

@@ -83,7 +83,11 @@ class Hub:
         expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_visible(
             timeout=60_000
         )
-        page.keyboard.type(code)
+        for number, line in enumerate(code.splitlines()):
+            if number:
+                page.keyboard.press("Enter")
+            page.keyboard.type(line)
+        expect(cell).to_contain_text(code.splitlines()[-1])  # an editor that is not ready yet swallows keys
         page.keyboard.press("Shift+Enter")
         expect(page.locator(".jp-OutputArea-output").first).to_contain_text(output, timeout=60_000)
 

@@ -83,6 +83,11 @@ class TestDataIsKept:
         assert made.inputs("pulumi:providers:kubernetes", "cluster-kept")["upsertExistingObjects"] == "true"
         assert "upsertExistingObjects" not in made.inputs("pulumi:providers:kubernetes", "cluster")
 
+    def test_what_others_changed_is_mended_and_not_a_conflict(self, program: Program) -> None:
+        made = program()
+        for provider in ("cluster", "cluster-kept"):
+            assert made.inputs("pulumi:providers:kubernetes", provider)["enablePatchForce"] == "true"
+
     def test_the_stack_names_the_cluster(self, program: Program) -> None:
         made = program({"kubernetes:context": "production"})
         for provider in ("cluster", "cluster-kept"):
