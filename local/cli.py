@@ -7,7 +7,6 @@ import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from local import credentials as credential_store
 from local import platform, preflight, stack
@@ -71,11 +70,10 @@ def status() -> None:
     if not rows:
         console.print("The embedded platform is not set up: `make up`.")
         raise typer.Exit(1)
-    table = Table("part", "state", "log")
+    # plain lines, not a table: a path that is wrapped or cut short cannot be opened
     for name, state, log in rows:
         colour = {"running": "green", "stopped": "red"}.get(state, "yellow")
-        table.add_row(name, f"[{colour}]{state}[/{colour}]", str(log))
-    console.print(table)
+        console.print(f"{name:24}[{colour}]{state:16}[/{colour}]{log}")
     if any(state != "running" for _, state, _ in rows):
         raise typer.Exit(1)
 
