@@ -22,7 +22,7 @@ from local import versions
 from local.containers import CTR, PAUSE_IMAGE
 from local.errors import PlatformError
 from local.paths import BIN, CACHE, DOCKER_SOCKET, LOGS, REGISTRY, REPO
-from local.shell import run, tail
+from local.shell import run
 
 BASE_PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates", "tini", "git", "curl")
 COREDNS_IMAGE = f"thinkube.local/coredns:{versions.COREDNS}"
@@ -202,8 +202,3 @@ def _import_scratch(reference: str, binary: Path, command: list[str]) -> None:
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     run([*CTR, "images", "import", "-"], log="images", what=f"import {reference}", stdin=image.getvalue())
-
-
-def build_log(folder: Path) -> str:
-    """The last lines of an image's build log."""
-    return tail(LOGS / f"image-{folder.name}.log")

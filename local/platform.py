@@ -22,6 +22,7 @@ from local import (
     ingress,
     keycloak,
     kubernetes_node,
+    mounts,
     network,
     packages,
     preflight,
@@ -96,10 +97,8 @@ def is_up() -> bool:
         return False
     try:
         parts = daemons(credential_store.load())
-    except (
-        PlatformError
-    ):  # a tool is gone from the cache and cannot be had now: `down` must work all the same
-        return False
+    except PlatformError:
+        return False  # a tool is gone from the cache and cannot be had now: `down` must work all the same
     return all(daemon.is_healthy() for daemon in parts)
 
 
@@ -214,7 +213,7 @@ def down(*, delete_data: bool = False) -> None:
     with step("Network"):
         network.down()
     with step("Files"):
-        if left := [point for point in _mounts_below(STATE, RUN) if not point.startswith(f"{MOUNTS}/")]:
+        if left := [point for point in mounts.below(STATE, RUN) if not point.startswith(f"{MOUNTS}/")]:
             # users' files are bound into pods' folders: never walk into one of those
             raise PlatformError(
                 f"Still mounted, nothing was removed: {', '.join(left)}. Unmount it, then `make down`."
@@ -286,14 +285,8 @@ def _shims() -> set[int]:
     return found
 
 
-def _mounts_below(*roots: Path) -> list[str]:
-    """Mount points below these folders, in the order in which they were mounted."""
-    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    return [point for point in points if any(point.startswith(f"{root}/") for root in roots)]
-
-
 def _unmount_below(*roots: Path) -> None:
-    for point in reversed(_mounts_below(*roots)):
+    for point in reversed(mounts.below(*roots)):
         subprocess.run(["umount", "-l", point], capture_output=True, check=False)
 
 

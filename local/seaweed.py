@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from local import mounts
 from local.daemons import Daemon
 from local.paths import DATA, MOUNTS, STATE
 from local.shell import in_node, output
@@ -113,14 +114,12 @@ def mount(stack: str) -> Daemon:
 
 def unmount_all() -> None:
     """Take every mount below ``MOUNTS`` away, dead ones ("Transport endpoint is not connected") too."""
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        point = line.split()[1]
-        if point.startswith(f"{MOUNTS}/"):
-            output(["umount", "-l", point])
+    for point in reversed(mounts.below(MOUNTS)):
+        output(["umount", "-l", point])
 
 
 def unmount(stack: str) -> None:
     """Take one stack's mount away, if there is one."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        if line.split()[1] == str(folder(stack)):
-            output(["umount", "-l", str(folder(stack))])
+    for point in mounts.below(MOUNTS):
+        if point == str(folder(stack)):
+            output(["umount", "-l", point])

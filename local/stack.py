@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,10 @@ def configure(
     tenant: Tenant,
     credentials: Credentials,
     built: BuiltImages,
-    *,
-    changes: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Write the stack's configuration; ``changes`` may alter the plain values (tests do)."""
+    """Write the stack's configuration: ``Pulumi.local.yaml``, what only this machine knows, and the secrets."""
     cert, key = ingress.issue_for(tenant.hub_host)
     values = merged(base_config(), _machine_values(tenant, built, cert))
-    if changes:
-        changes(values)
     source = stack.folder / "values.yaml"
     prefix = f"{stack.project}:"
     source.write_text(yaml.safe_dump({"config": {prefix + name: value for name, value in values.items()}}))
@@ -105,7 +101,6 @@ def _machine_values(tenant: Tenant, built: BuiltImages, certificate: str) -> dic
         name, _, tag = reference.rpartition(":")
         return {"name": name, "tag": tag}
 
-    chart = {"path": str(chart_path())} if chart_path() else {"version": pinned.JUPYTERHUB_CHART}
     return {
         "domain_name": tenant.domain,
         "namespace": tenant.namespace,
@@ -113,12 +108,16 @@ def _machine_values(tenant: Tenant, built: BuiltImages, certificate: str) -> dic
         "identity": {"realm": tenant.realm, "caBundle": CA_FILE.read_text()},
         "storage": {"hostPathRoot": str(seaweed.folder(tenant.stack))},
         "images": {"buildArgs": {"BASE": built.base}, "dockerHost": f"unix://{DOCKER_SOCKET}"},
-        "hub": {"chart": chart, "image": image(built.hub), "proxyImage": image(built.proxy)},
+        "hub": {
+            "chart": {"path": str(chart_path())},
+            "image": image(built.hub),
+            "proxyImage": image(built.proxy),
+        },
         "control": {"url": tenant.control_url},
     }
 
 
-def chart_path() -> Path | None:
+def chart_path() -> Path:
     """The stand-in chart, unless the real one was put into the cache (`helm pull` with the pinned version)."""
     real = CACHE / "charts" / f"jupyterhub-{pinned.JUPYTERHUB_CHART}.tgz"
     return real if real.exists() else CHART

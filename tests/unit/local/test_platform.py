@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local import kubernetes_node, network, packages, platform
+from local import kubernetes_node, mounts, network, packages, platform
 from local.containers import _own_containerd
 from local.engine import Stack
 from local.errors import PlatformError
@@ -85,13 +85,13 @@ def test_down_never_walks_into_what_is_still_mounted(tmp_path: Path, monkeypatch
         monkeypatch.setattr(platform, name, value)
     monkeypatch.setattr(platform, "_end_processes", lambda: None)
     monkeypatch.setattr(network, "down", lambda: None)
-    monkeypatch.setattr(platform, "_mounts_below", lambda *roots: [str(bound)])
+    monkeypatch.setattr(mounts, "below", lambda *roots: [str(bound)])
 
     with pytest.raises(PlatformError, match="Still mounted, nothing was removed"):
         platform.down(delete_data=True)
     assert (bound / "thesis.ipynb").exists()
 
-    monkeypatch.setattr(platform, "_mounts_below", lambda *roots: [])
+    monkeypatch.setattr(mounts, "below", lambda *roots: [])
     platform.down()
     assert not bound.exists()
 
