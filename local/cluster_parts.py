@@ -16,7 +16,7 @@ from kubernetes.client.exceptions import NotFoundException
 from local.errors import PlatformError
 from local.images import COREDNS_IMAGE
 from local.network import upstream_dns
-from local.paths import DNS_ADDRESS, HOSTS, KUBECONFIG, NODE_ADDRESS
+from local.paths import DNS_ADDRESS, DOMAIN, KUBECONFIG, NODE_ADDRESS
 
 STORAGE_CLASS = "local-path"
 PROVISIONER = "thinkube.local/host-path"
@@ -135,7 +135,8 @@ def corefile() -> str:
     return (
         ".:1053 {\n    errors\n    health :8080\n    ready :8181\n"
         "    kubernetes cluster.local in-addr.arpa {\n        pods insecure\n    }\n"
-        f"    hosts {{\n        {NODE_ADDRESS} {' '.join(HOSTS)}\n        fallthrough\n    }}\n"
+        f'    template IN A {DOMAIN} {{\n        answer "{{{{ .Name }}}} 60 IN A {NODE_ADDRESS}"\n    }}\n'
+        f"    template IN ANY {DOMAIN} {{\n        rcode NOERROR\n    }}\n"
         f"{forward}    cache 30\n    reload 5s\n}}\n"
     )
 

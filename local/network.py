@@ -35,11 +35,11 @@ def _rules() -> list[tuple[str, list[str]]]:
 
 def is_up() -> bool:
     """Whether the namespace and its link are there and the names resolve to the node."""
-    return (
-        Path(f"/run/netns/{NETNS}").exists()
-        and Path(f"/sys/class/net/{LINK}").exists()
-        and hosts_block(HOSTS) in HOSTS_FILE.read_text(errors="surrogateescape")
-    )
+    return _is_linked() and set(HOSTS) <= set(written_hosts())
+
+
+def _is_linked() -> bool:
+    return Path(f"/run/netns/{NETNS}").exists() and Path(f"/sys/class/net/{LINK}").exists()
 
 
 def conflict() -> str | None:
@@ -55,7 +55,8 @@ def conflict() -> str | None:
 
 def up() -> None:
     """Make the namespace, link, route, rules and names. Starting over is safe: what stands is removed first."""
-    if is_up():
+    if _is_linked():
+        write_hosts((*written_hosts(), *(name for name in HOSTS if name not in written_hosts())))
         return
     down()
     STATE.mkdir(parents=True, exist_ok=True)
@@ -120,6 +121,13 @@ def remove_pod_namespaces() -> None:
 
 def hosts_block(names: tuple[str, ...]) -> str:
     return f"{BEGIN}\n{NODE_ADDRESS} {' '.join(names)}\n{END}\n"
+
+
+def written_hosts() -> tuple[str, ...]:
+    """The names in our block of /etc/hosts."""
+    _, begin, rest = HOSTS_FILE.read_text(errors="surrogateescape").partition(f"{BEGIN}\n")
+    line, _, _ = rest.partition("\n")
+    return tuple(line.split()[1:]) if begin and line.startswith(NODE_ADDRESS) else ()
 
 
 def write_hosts(names: tuple[str, ...]) -> None:

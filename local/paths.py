@@ -43,6 +43,8 @@ API_SERVICE_ADDRESS = "10.251.128.1"
 DNS_ADDRESS = "10.251.128.10"
 
 DOMAIN = "thinkube.test"
-HOSTS = tuple(f"{name}.{DOMAIN}" for name in ("auth", "harbor", "jupyter", "jupyter.test"))
+# the tests' own stack, realm and names; another name gives a second developer a share of the same platform
+TEST_STACK = os.environ.get("THINKUBE_TEST_STACK", "test")
+HOSTS = tuple(f"{name}.{DOMAIN}" for name in ("auth", "harbor", "jupyter", f"jupyter.{TEST_STACK}"))
 KEYCLOAK_URL = f"https://auth.{DOMAIN}"
 REGISTRY = f"harbor.{DOMAIN}"

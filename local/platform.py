@@ -35,7 +35,7 @@ from local.control.manifests import manifests as control_manifests
 from local.credentials import Credentials
 from local.daemons import Daemon, read_pid, stop_pid_file
 from local.errors import PlatformError
-from local.paths import DATA, DOMAIN, LOGS, MOUNTS, REPO, RUN, STATE
+from local.paths import DATA, DOMAIN, LOGS, MOUNTS, REPO, RUN, STATE, TEST_STACK
 from local.progress import step
 
 
@@ -59,7 +59,13 @@ class Tenant:
 
 
 USER = Tenant("local", "jupyterhub", "thinkube", DOMAIN, "thinkube-control")
-TEST = Tenant("test", "jupyterhub-test", "thinkube-test", f"test.{DOMAIN}", "thinkube-control-test")
+TEST = Tenant(
+    TEST_STACK,
+    f"jupyterhub-{TEST_STACK}",
+    f"thinkube-{TEST_STACK}",
+    f"{TEST_STACK}.{DOMAIN}",
+    f"thinkube-control-{TEST_STACK}",
+)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,11 @@ def test_the_block_is_added_once_and_taken_away_whole(hosts: Path) -> None:
     assert "10.251.0.1 a.thinkube.test\n" in hosts.read_text()
     assert "b.thinkube.test" not in hosts.read_text()
 
+    assert network.written_hosts() == ("a.thinkube.test",)
+
     network.write_hosts(())
     assert hosts.read_text().rstrip("\n") == BEFORE
+    assert network.written_hosts() == ()
 
 
 def test_a_block_without_an_end_is_refused_and_nothing_is_lost(hosts: Path) -> None:
