@@ -35,10 +35,11 @@ def _rules() -> list[tuple[str, list[str]]]:
 
 def is_up() -> bool:
     """Whether the namespace and its link are there and the names resolve to the node."""
-    return _is_linked() and set(HOSTS) <= set(written_hosts())
+    return is_linked() and set(HOSTS) <= set(written_hosts())
 
 
-def _is_linked() -> bool:
+def is_linked() -> bool:
+    """Whether the namespace and its link are there; the names of a stack that is new here may still be missing."""
     return Path(f"/run/netns/{NETNS}").exists() and Path(f"/sys/class/net/{LINK}").exists()
 
 
@@ -55,7 +56,7 @@ def conflict() -> str | None:
 
 def up() -> None:
     """Make the namespace, link, route, rules and names. Starting over is safe: what stands is removed first."""
-    if _is_linked():
+    if is_linked():
         write_hosts((*written_hosts(), *(name for name in HOSTS if name not in written_hosts())))
         return
     down()

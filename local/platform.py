@@ -137,9 +137,9 @@ def provide(*, with_tests: bool = False) -> None:
 
 def _start(credentials: Credentials) -> None:
     with step("Network"):
-        if not network.is_up():
+        if not network.is_linked():
             _end_processes()  # left over from before a reboot or a kill: nothing of it can work in a new namespace
-            network.up()
+        network.up()
     ingress.prepare()
     kubernetes_node.prepare()
     containers.prepare(credentials)

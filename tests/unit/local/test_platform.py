@@ -115,3 +115,21 @@ def test_the_lock_of_a_killed_update_does_not_stop_the_next(
 
     stack._drop_dead_locks()
     assert lock.exists() is stays
+
+
+def test_a_stack_that_is_new_here_ends_no_process_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name is missing in /etc/hosts, and that is all that is missing."""
+
+    class NamesWritten(Exception):
+        pass
+
+    def write_names(names: object) -> None:
+        raise NamesWritten
+
+    monkeypatch.setattr(network, "is_linked", lambda: True)
+    monkeypatch.setattr(network, "written_hosts", tuple)
+    monkeypatch.setattr(network, "write_hosts", write_names)
+    monkeypatch.setattr(platform, "_end_processes", lambda: pytest.fail("the platform was stopped"))
+
+    with pytest.raises(NamesWritten):
+        platform._start(credentials=None)  # type: ignore[arg-type]
