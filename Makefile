@@ -1,6 +1,6 @@
 # Every target is one line to a script or module; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status preview test test-unit check
+.PHONY: help up down status preview verify test test-unit check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -16,6 +16,14 @@ status: ## what runs, healthy or not, and where its log is
 
 preview: ## what `pulumi up` would change on this machine
 	@scripts/run python -m local preview
+
+# the admin's commands: the embedded platform's stack has its surroundings made for it, any other uses yours
+# (pulumi login, kubeconfig)
+STACK ?= local
+ADMIN = $(if $(filter local,$(STACK)),python -m local exec --) python -m admin
+
+verify: ## prove that a deploy works: STACK=name (default: local), ARGS=--json
+	@scripts/run $(ADMIN) verify --stack $(STACK) $(ARGS)
 
 test: ## all tests: unit, engine, platform
 	@scripts/run pytest $(ARGS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from typing import Annotated
@@ -87,6 +89,24 @@ def preview() -> None:
     user_stack = stack.open_stack(platform.USER, credential_store.load())
     summary = user_stack.preview()
     console.print(f"{_counts(summary)}  [dim]{summary.seconds:.1f} s[/dim]")
+
+
+@app.command(name="exec", context_settings={"ignore_unknown_options": True})
+def run(
+    command: Annotated[list[str], typer.Argument(help="The command and its arguments, after `--`.")],
+) -> None:
+    """Run a command in the environment of the embedded platform's stack `local`: PATH with pulumi, backend,
+    passphrase, configuration file, kubeconfig and CAs. Its exit code becomes this one's.
+    """
+    preflight.check((preflight.root,))
+    if not platform.is_up():
+        raise PlatformError("The embedded platform does not run: `make up` first.")
+    environment = stack.open_stack(platform.USER, credential_store.load()).command_env
+    program = shutil.which(command[0], path=environment["PATH"])
+    if program is None:
+        raise PlatformError(f"{command[0]} is not on PATH.")
+    sys.stdout.flush()
+    os.execve(program, command, environment)  # noqa: S606 (a list of arguments, no shell)
 
 
 def _counts(summary: Summary) -> str:

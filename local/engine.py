@@ -86,6 +86,15 @@ class Stack:
             **(env or {}),
         }
 
+    @property
+    def command_env(self) -> dict[str, str]:
+        """Environment in which a plain ``pulumi ... --stack NAME``, run in the program's folder, finds state and
+        configuration of this stack.
+
+        ``PULUMI_OPTION_<FLAG>`` is the CLI's own way to give a flag once for all commands (seen with 3.256).
+        """
+        return {**self.env, "PULUMI_OPTION_CONFIG_FILE": str(self.config_file)}
+
     def init(self) -> None:
         """Make the stack if it does not exist; its config file is made beside a copy of the project file,
         not in the program.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,12 +49,19 @@ class Secrets:
 
 
 def load_settings(config: pulumi.Config) -> Settings:
-    """Return the validated plain settings of the stack.
+    """Return the validated plain settings of the running program's stack; raises as `settings_from`."""
+    values = _stack_values(config.name)
+    encrypted = {key for key in values if runtime_config.is_config_secret(f"{config.name}:{key}")}
+    return settings_from(pulumi.get_stack(), values, encrypted)
+
+
+def settings_from(stack: str, raw_values: Mapping[str, str], encrypted_keys: Set[str]) -> Settings:
+    """Return the validated plain settings: `raw_values` as text (objects as JSON) by key without the project's name.
 
     Raises pulumi.RunError, one line per fault, each with the config key and what to do.
     """
     problems: list[str] = []
-    if not is_label(stack := pulumi.get_stack()):
+    if not is_label(stack):
         problems.append(
             f"stack {stack}: its name becomes part of volume names, and must be a DNS label (lower-case letters, "
             "digits and '-'); run `pulumi stack rename NAME`"
@@ -61,8 +69,8 @@ def load_settings(config: pulumi.Config) -> Settings:
     values: dict[str, Any] = {}
     secret_keys = {secret.key for secret in SECRET_KEYS}
     known = [*Settings.model_fields, *secret_keys]
-    for key, raw in sorted(_stack_values(config.name).items()):
-        encrypted = runtime_config.is_config_secret(f"{config.name}:{key}")
+    for key, raw in sorted(raw_values.items()):
+        encrypted = key in encrypted_keys
         if key in secret_keys:
             if raw and not encrypted:
                 problems.append(

@@ -1,0 +1,5 @@
+"""`python -m admin <command>`."""
+
+from admin.cli import main
+
+main()
