@@ -17,6 +17,8 @@ from components.settings.models import Image, Settings
 
 HOME = "/home/jovyan"
 NOTEBOOKS = f"{HOME}/thinkube/notebooks"
+SCRATCH = f"{HOME}/scratch"
+ENVIRONMENT_FILE = ".thinkube_env"  # key of the Secret and name of the file
 CA_FOLDER = "/etc/thinkube/ca"
 CA_FILE = "ca.crt"
 UID, GID = 1000, 100
@@ -31,7 +33,13 @@ class Mount:
     read_only: bool = False
 
 
-MOUNTS = {"notebooks": Mount(NOTEBOOKS, sub_path="{username}")}
+MOUNTS = {
+    "notebooks": Mount(NOTEBOOKS, sub_path="{username}"),
+    "datasets": Mount(f"{HOME}/thinkube/datasets"),
+    "models": Mount(f"{HOME}/thinkube/models"),
+    # beside the notebooks, not in them: they are the user's own, and the link in them leads here
+    "examples": Mount(f"{HOME}/thinkube/examples-repo", read_only=True),
+}
 """by volume; {username} becomes kubespawner's safe slug of the user's name"""
 
 
@@ -64,6 +72,19 @@ def singleuser(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         for volume, claim in facts.claims.items()
     ]
     mounts = [_mount(volume) for volume in facts.claims]
+    # on the node's own disk, gone with the pod; the kubelet evicts a pod that exceeds the limit
+    volumes.append({"name": "scratch", "emptyDir": {"sizeLimit": hub.scratch_size}})
+    mounts.append({"name": "scratch", "mountPath": SCRATCH})
+    if hub.environment_secret:
+        volumes.append(_environment_volume(hub.environment_secret))
+        mounts.append(
+            {
+                "name": "environment",
+                "mountPath": f"{HOME}/{ENVIRONMENT_FILE}",
+                "subPath": ENVIRONMENT_FILE,
+                "readOnly": True,
+            }
+        )
     environment: dict[str, str] = {}
     if facts.ca_config_map is not None:
         volumes.append(config_map_volume("ca-bundle", facts.ca_config_map, [CA_FILE]))
@@ -130,6 +151,13 @@ def _mount(volume: str) -> dict[str, Any]:
         **({"subPath": mount.sub_path} if mount.sub_path else {}),
         **({"readOnly": True} if mount.read_only else {}),
     }
+
+
+def _environment_volume(secret: str) -> dict[str, Any]:
+    """A volume of the Secret's one key. It stays when the Secret changes: a mount of a single file is not renewed."""
+    items = [{"key": ENVIRONMENT_FILE, "path": ENVIRONMENT_FILE}]
+    # 0440: readable by the pod's group (fsGid), nobody else
+    return {"name": "environment", "secret": {"secretName": secret, "items": items, "defaultMode": 0o440}}
 
 
 def config_map_volume(name: str, config_map: pulumi.Input[str], keys: Sequence[str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class SeaweedVolumesArgs:
 
 def claim_name(volume: str) -> str:
     """Name of a volume's claim, which users and tools know."""
-    return f"jupyter-{volume}-pvc"
+    return "jupyterhub-examples-pvc" if volume == "examples" else f"jupyter-{volume}-pvc"
 
 
 def volume_name(stack: str, volume: str) -> str:
@@ -75,7 +75,10 @@ def volume_source(storage: Storage, stack: str, volume: str) -> dict[str, Any]:
 
 
 class SeaweedVolumes(pulumi.ComponentResource):
-    """Claims of the shared volumes and, unless a StorageClass makes them, the volumes. Kept on destroy."""
+    """Claims of the shared volumes and, unless a StorageClass makes them, the volumes. Kept on destroy.
+
+    A claim that somebody else made is only looked up: preview and update fail where it is missing.
+    """
 
     claims: Mapping[str, pulumi.Output[str]]
     """claim names by volume"""
@@ -86,11 +89,22 @@ class SeaweedVolumes(pulumi.ComponentResource):
         """Make (or take over) the claim of each volume, and its static volume."""
         super().__init__("thinkube:storage:SeaweedVolumes", name, None, opts)
         claims = {
-            volume: self._pair(name, args, volume, spec)
+            volume: self._existing(name, args, volume, spec.existing_claim)
+            if spec.existing_claim
+            else self._pair(name, args, volume, spec)
             for volume, spec in volume_table(args.storage).items()
         }
         self.claims = claims
         self.register_outputs({"claims": claims})
+
+    def _existing(self, name: str, args: SeaweedVolumesArgs, volume: str, claim: str) -> pulumi.Output[str]:
+        found = PersistentVolumeClaim.get(
+            f"{name}-{volume}-existing",
+            pulumi.Output.concat(args.namespace, "/", claim),
+            opts=cluster.own(self, args.cluster),
+        )
+        there: pulumi.Output[str] = found.metadata.name
+        return there
 
     def _pair(self, name: str, args: SeaweedVolumesArgs, volume: str, spec: Volume) -> pulumi.Output[str]:
         storage = args.storage

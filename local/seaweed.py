@@ -19,7 +19,12 @@ from local.paths import DATA, MOUNTS, STATE
 from local.shell import in_node, output
 from local.toolchain import wheel_binary
 
-VOLUMES = ("notebooks",)  # as `storage.volumes` in Pulumi.local.yaml has them
+VOLUMES = (
+    "notebooks",
+    "datasets",
+    "models",
+    "examples",
+)  # as `storage.volumes` in Pulumi.local.yaml has them
 FILER_PORT, MASTER_PORT, VOLUME_PORT, S3_PORT = 8888, 9333, 9340, 8333
 
 

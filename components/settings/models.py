@@ -1,7 +1,7 @@
 """Plain settings of a stack as a whole: the keys of Pulumi.yaml, and the rules between them.
 
-Owns the flat keys; those inside an object are in surroundings.py and release.py, and are imported from here. Leaves
-alone: where values come from (reader.py), formats (types.py), and secrets, which are never part of a model.
+Owns the flat keys; those inside an object are in surroundings.py, release.py and examples.py, and are imported from
+here. Leaves alone: where values come from (reader.py), formats (types.py), and secrets: they are never in a model.
 
 Flat keys are snake_case as in Pulumi.yaml, keys in objects camelCase. Unknown keys are refused everywhere.
 """
@@ -12,6 +12,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.settings.examples import Examples, Repository
 from components.settings.release import Chart, Control, Hub, Image, Profiles, Size, Tls
 from components.settings.surroundings import Identity, Images, Storage, Volume, Volumes
 from components.settings.types import DnsLabel, DomainName, Name, Pem, Project, Registry, Section
@@ -19,11 +20,13 @@ from components.settings.types import DnsLabel, DomainName, Name, Pem, Project, 
 __all__ = [
     "Chart",
     "Control",
+    "Examples",
     "Hub",
     "Identity",
     "Image",
     "Images",
     "Profiles",
+    "Repository",
     "Section",
     "Settings",
     "Size",
@@ -54,6 +57,7 @@ class Settings(BaseModel):
     hub: Hub = Field(default_factory=Hub)
     control: Control = Field(default_factory=Control)
     profiles: Profiles = Field(default_factory=Profiles)
+    examples: Examples = Field(default_factory=Examples)
 
     @model_validator(mode="after")
     def _one_certificate(self) -> Self:

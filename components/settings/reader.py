@@ -24,16 +24,18 @@ from components.settings.types import is_label
 
 @dataclass(frozen=True)
 class SecretKey:
-    """A secret of the stack: its config key, the environment variable that may stand in for it."""
+    """A secret of the stack: its config key, the environment variable that may stand in for it, whether all need it."""
 
     key: str
     environment: str | None = None
+    required: bool = False
 
 
 SECRET_KEYS = (
-    SecretKey("harbor_robot_token", "HARBOR_ROBOT_TOKEN"),
-    SecretKey("keycloak_admin_password", "KEYCLOAK_ADMIN_PASSWORD"),
+    SecretKey("harbor_robot_token", "HARBOR_ROBOT_TOKEN", required=True),
+    SecretKey("keycloak_admin_password", "KEYCLOAK_ADMIN_PASSWORD", required=True),
     SecretKey("thinkube_control_token"),
+    SecretKey("examples_token", "EXAMPLES_TOKEN"),
     SecretKey("tls_private_key"),
 )
 
@@ -45,6 +47,7 @@ class Secrets:
     harbor_robot_token: pulumi.Output[str]
     keycloak_admin_password: pulumi.Output[str]
     thinkube_control_token: pulumi.Output[str] | None
+    examples_token: pulumi.Output[str] | None
     tls_private_key: pulumi.Output[str] | None
 
 
@@ -112,11 +115,12 @@ def load_secrets(config: pulumi.Config, settings: Settings) -> Secrets:
     Raises pulumi.RunError naming each one that is missing, with its key and its environment variable.
     """
     found = {secret.key: _secret(config, secret) for secret in SECRET_KEYS}
+    private = any(repository.private for repository in settings.examples.repositories)
     problems = [
         f"config key {secret.key}: missing secret; run `pulumi config set --secret {secret.key}` "
         f"or set the environment variable {secret.environment}"
         for secret in SECRET_KEYS
-        if secret.environment and found[secret.key] is None
+        if found[secret.key] is None and (secret.required or (private and secret.key == "examples_token"))
     ]
     if settings.tls_certificate and found["tls_private_key"] is None:
         problems.append(
@@ -131,7 +135,13 @@ def load_secrets(config: pulumi.Config, settings: Settings) -> Secrets:
     token, password = found["harbor_robot_token"], found["keycloak_admin_password"]
     if problems or token is None or password is None:
         raise _wrong(problems)
-    return Secrets(token, password, found["thinkube_control_token"], found["tls_private_key"])
+    return Secrets(
+        harbor_robot_token=token,
+        keycloak_admin_password=password,
+        thinkube_control_token=found["thinkube_control_token"],
+        examples_token=found["examples_token"] if private else None,
+        tls_private_key=found["tls_private_key"],
+    )
 
 
 def _wrong(problems: list[str]) -> pulumi.RunError:

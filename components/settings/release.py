@@ -17,6 +17,8 @@ from components.settings.types import (
     ImageName,
     ImageTag,
     Name,
+    ObjectName,
+    Quantity,
     Seconds,
     Section,
 )
@@ -73,6 +75,13 @@ class Hub(Section):
     )
     release_timeout_seconds: Annotated[int, Field(gt=0)] = Field(
         600, description="give a deploy this long to get ready"
+    )
+    scratch_size: Quantity = Field(
+        "50Gi", description="limit of ~/scratch on the node's own disk; a pod that exceeds it is evicted"
+    )
+    environment_secret: ObjectName = Field(
+        "",
+        description='Secret in the namespace whose key .thinkube_env becomes the file ~/.thinkube_env; "": none',
     )
     pod_security: Literal["restricted", "baseline"] = Field(
         "restricted", description="Pod Security level that the namespace enforces"

@@ -15,6 +15,7 @@ from components.settings.types import (
     DnsLabel,
     HttpsUrl,
     Name,
+    ObjectName,
     Pem,
     PinnedImage,
     Quantity,
@@ -50,15 +51,47 @@ class Identity(Section):
 
 
 class Volume(Section):
-    """One shared volume."""
+    """One volume that notebooks mount; each has a default size of its own."""
 
     size: Quantity = Field(description="capacity of the claim")
+    existing_claim: ObjectName = Field(
+        "", description="claim in the namespace to use instead of making one; it is never changed or deleted"
+    )
+
+
+class Notebooks(Volume):
+    """Users' own files, a subfolder each."""
+
+    size: Quantity = Field("100Gi", description="capacity of the claim")
+
+
+class Datasets(Volume):
+    """Data that all users read and write."""
+
+    size: Quantity = Field("500Gi", description="capacity of the claim")
+
+
+class Models(Volume):
+    """Models that all users read and write."""
+
+    size: Quantity = Field("200Gi", description="capacity of the claim")
+
+
+class ExamplesVolume(Volume):
+    """Snapshots of the examples' repositories."""
+
+    size: Quantity = Field("10Gi", description="capacity of the claim")
 
 
 class Volumes(Section):
     """The volumes that notebooks mount, by name."""
 
-    notebooks: Volume = Field(Volume(size="100Gi"), description="users' own files, a subfolder each")
+    notebooks: Notebooks = Field(default_factory=Notebooks, description="users' own files, a subfolder each")
+    datasets: Datasets = Field(default_factory=Datasets, description="data that all users share")
+    models: Models = Field(default_factory=Models, description="models that all users share")
+    examples: ExamplesVolume = Field(
+        default_factory=ExamplesVolume, description="snapshots of the examples, read-only for users"
+    )
 
 
 class HubDatabase(Section):

@@ -1,7 +1,7 @@
 """Types of the stack configuration: each refuses a bad value with a sentence that a person can act on.
 
-Owns the formats (RFC 1123 names, Kubernetes quantities, image references, URLs) and what all objects have in common.
-Knows no config key.
+Owns the formats (RFC 1123 names, Kubernetes quantities, image references, URLs, git refs) and what all objects have
+in common. Knows no config key.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PINNED = re.compile(
     r"(?P<registry>[^/@]+)/(?P<repository>[^:@]+):(?P<tag>[^:@]+)@(?P<digest>[^@]+)"
 )  # registry may carry a port, the rest is checked piece by piece
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# a part of what git-check-ref-format(1) allows; no leading '-', or git would take it for an option
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}")
+_CRON = re.compile(r"@(hourly|daily|weekly|monthly)|[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}")
 
 
 def is_label(value: str) -> bool:
@@ -121,6 +125,10 @@ def _pinned(value: str) -> str:
     return value
 
 
+def _pinned_or_default(value: str) -> str:
+    return _pinned(value) if value else value
+
+
 def _image_name(value: str) -> str:
     first, _, rest = value.partition("/")
     repository = rest if rest and ("." in first or ":" in first) else value
@@ -143,7 +151,45 @@ def _absolute(value: str) -> str:
     return value.rstrip("/")
 
 
+def _object_name(value: str) -> str:
+    if value and not is_host_name(value):
+        raise ValueError("must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.'")
+    return value
+
+
+def _repository_url(value: str) -> str:
+    url = check_url(value, ("https",))
+    if not urlsplit(url).path:
+        raise ValueError("must be a repository's URL such as 'https://git.example.org/team/examples.git'")
+    return url
+
+
+def check_folder(value: str) -> str:
+    """Return `value`; ValueError unless it is a single folder's name that no path can be hidden in."""
+    if not _FOLDER.fullmatch(value):
+        raise ValueError(
+            "must be a folder's name: at most 100 letters, digits, '.', '_' and '-', the first a letter or digit"
+        )
+    return value
+
+
+def _git_ref(value: str) -> str:
+    if not _REF.fullmatch(value) or ".." in value or "//" in value or value.endswith((".", "/", ".lock")):
+        raise ValueError("must be a branch or tag such as 'main'")
+    return value
+
+
+def _cron(value: str) -> str:
+    if not _CRON.fullmatch(value):
+        raise ValueError("must be a cron schedule of five fields such as '23 4 * * *' (every day at 04:23)")
+    return value
+
+
 DnsLabel = Annotated[str, AfterValidator(_label)]
+ObjectName = Annotated[str, AfterValidator(_object_name)]
+RepositoryUrl = Annotated[str, AfterValidator(_repository_url)]
+GitRef = Annotated[str, AfterValidator(_git_ref)]
+Cron = Annotated[str, AfterValidator(_cron)]
 DomainName = Annotated[str, AfterValidator(_domain)]
 Registry = Annotated[str, AfterValidator(_registry)]
 Project = Annotated[str, AfterValidator(_project)]
@@ -153,6 +199,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ImageTag = Annotated[str, AfterValidator(_tag)]
 ImageName = Annotated[str, AfterValidator(_image_name)]
 PinnedImage = Annotated[str, AfterValidator(_pinned)]
+PinnedImageOrDefault = Annotated[str, AfterValidator(_pinned_or_default)]
 Pem = Annotated[str, AfterValidator(_pem)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Name = Annotated[str, Field(pattern=r"^[^\s/:]+$", max_length=255)]

@@ -33,6 +33,9 @@ class Recorder(Mocks):
         """Record one resource; its outputs are its inputs and what providers add."""
         self.resources.append(args)
         state = dict(args.inputs)
+        if args.resource_id:  # looked up, not made
+            namespace, _, found = args.resource_id.rpartition("/")
+            return args.resource_id, {**state, "metadata": {"namespace": namespace, "name": found}}
         if args.typ.startswith("kubernetes:") and "metadata" in state:
             metadata = dict(state["metadata"])
             metadata.setdefault("name", f"{args.name}-0000")

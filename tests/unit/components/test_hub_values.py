@@ -24,7 +24,7 @@ def values_of(config: dict[str, Any], *, ca: bool = False, tag: str = "012345678
     return hub_values(
         settings,
         HubFacts(
-            claims={"notebooks": "jupyter-notebooks-pvc"},
+            claims={volume: f"{volume}-pvc" for volume in ("notebooks", "datasets", "models", "examples")},
             pull_secret="harbor-pull",
             profile_config_map="profiles-1234",
             profile_files=["__init__.py", "form.py"],
@@ -95,7 +95,39 @@ class TestNotebookPods:
         storage = values_of(MINIMAL, ca=True)["singleuser"]["storage"]
         assert storage["type"] == "none"
         assert "/home/jovyan" not in [mount["mountPath"] for mount in storage["extraVolumeMounts"]]
-        assert {"hostPath", "emptyDir"} & set(json.dumps(storage).split('"')) == set()
+        assert "hostPath" not in json.dumps(storage)
+
+    def test_layout(self) -> None:
+        storage = values_of(everything())["singleuser"]["storage"]
+        mounts = {
+            mount["mountPath"].removeprefix("/home/jovyan/"): mount for mount in storage["extraVolumeMounts"]
+        }
+        assert list(mounts) == [
+            "thinkube/notebooks",
+            "thinkube/datasets",
+            "thinkube/models",
+            "thinkube/examples-repo",
+            "scratch",
+            ".thinkube_env",
+        ]
+        assert [path for path, mount in mounts.items() if mount.get("readOnly")] == [
+            "thinkube/examples-repo",
+            ".thinkube_env",
+        ]
+        assert [path for path, mount in mounts.items() if mount.get("subPath") == "{username}"] == [
+            "thinkube/notebooks"
+        ]
+        volumes = {volume["name"]: volume for volume in storage["extraVolumes"]}
+        assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "5Gi"}
+        assert volumes["environment"]["secret"] == {
+            "secretName": "thinkube-env",
+            "items": [{"key": ".thinkube_env", "path": ".thinkube_env"}],
+            "defaultMode": 0o440,
+        }
+
+    def test_no_environment_file_unless_configured(self) -> None:
+        storage = values_of(MINIMAL)["singleuser"]["storage"]
+        assert ".thinkube_env" not in json.dumps(storage)
 
     def test_smallest_size_is_the_bound(self) -> None:
         singleuser = values_of(everything())["singleuser"]

@@ -32,7 +32,8 @@ class TestVolumes:
 
     def test_static_pair_is_bound_by_uid(self, program: Program) -> None:
         made = program({"storage": {"backend": "hostPath", "hostPathRoot": "/srv/seaweed"}})
-        claim, volume = made.inputs(CLAIM), made.inputs(VOLUME)
+        claim = made.inputs(CLAIM, "volumes-notebooks-claim")
+        volume = made.inputs(VOLUME, "volumes-notebooks")
         assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"] == ""
         assert claim["spec"]["selector"]["matchLabels"].items() <= volume["metadata"]["labels"].items()
         assert volume["spec"]["claimRef"]["uid"] == "uid-of-volumes-notebooks-claim"
@@ -43,8 +44,34 @@ class TestVolumes:
     def test_storage_class_makes_its_own(self, program: Program) -> None:
         made = program({"storage": {"backend": "storageClass", "storageClass": "shared"}})
         assert VOLUME not in made.types()
-        assert made.inputs(CLAIM)["spec"]["storageClassName"] == "shared"
-        assert "selector" not in made.inputs(CLAIM)["spec"]
+        claim = made.inputs(CLAIM, "volumes-datasets-claim")
+        assert claim["spec"]["storageClassName"] == "shared"
+        assert "selector" not in claim["spec"]
+
+    def test_names_and_sizes(self, program: Program) -> None:
+        made = program({"storage": {"volumes": {"models": {"size": "1Ti"}}}})
+        found = {
+            item["metadata"]["name"]: item["spec"]["resources"]["requests"]["storage"]
+            for item in (made.inputs(CLAIM, name) for name in made.types()[CLAIM])
+        }
+        assert found == {
+            "jupyter-notebooks-pvc": "100Gi",
+            "jupyter-datasets-pvc": "500Gi",
+            "jupyter-models-pvc": "1Ti",
+            "jupyterhub-examples-pvc": "10Gi",
+        }
+
+    def test_existing_claim_is_used_and_not_made(self, program: Program) -> None:
+        made = program({"storage": {"volumes": {"datasets": {"existingClaim": "team-data"}}}})
+        assert "volumes-datasets" not in made.types()[VOLUME]
+        assert "volumes-datasets-claim" not in made.types()[CLAIM]
+        looked_up = next(item for item in made.resources if item.name == "volumes-datasets-existing")
+        assert looked_up.resource_id == "jupyterhub/team-data"
+        assert made.outputs["claims"]["datasets"] == "team-data"
+        release = made.inputs("kubernetes:helm.sh/v3:Release")["values"]["singleuser"]["storage"]
+        assert {"name": "datasets", "persistentVolumeClaim": {"claimName": "team-data"}} in release[
+            "extraVolumes"
+        ]
 
     def test_driver_attributes(self) -> None:
         storage = Storage.model_validate({"replication": "001"})

@@ -10,6 +10,7 @@ from tests.unit.components.recorder import DIGEST
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 SECRET = "kubernetes:core/v1:Secret"
+VOLUMES = ("notebooks", "datasets", "models", "examples")
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
@@ -20,12 +21,19 @@ class TestWhatIsMade:
         made = program()
         types = made.types()
         assert sorted(types[SECRET]) == ["identity-secret", "workspace-pull"]
-        assert types["kubernetes:core/v1:PersistentVolume"] == ["volumes-notebooks"]
+        assert sorted(types["kubernetes:core/v1:PersistentVolume"]) == [
+            f"volumes-{volume}" for volume in sorted(VOLUMES)
+        ]
         assert sorted(types["keycloak:index/group:Group"]) == ["identity-group-jupyter_admin"]
         assert "keycloak:index/realm:Realm" not in types
         assert "kubernetes:batch/v1:Job" not in types, "without a token nothing can be asked to sync"
         assert made.outputs["url"] == "https://jupyter.example.org"
-        assert made.outputs["claims"] == {"notebooks": "jupyter-notebooks-pvc"}
+        assert made.outputs["claims"] == {
+            "notebooks": "jupyter-notebooks-pvc",
+            "datasets": "jupyter-datasets-pvc",
+            "models": "jupyter-models-pvc",
+            "examples": "jupyterhub-examples-pvc",
+        }
         assert made.outputs["release_status"] == "deployed"
 
     def test_only_types_that_every_platform_has(self, program: Program) -> None:
@@ -72,8 +80,8 @@ class TestDataIsKept:
         kept = {name for name, request in made.requests.items() if request.retainOnDelete}
         assert kept == {
             "kubernetes:core/v1:Namespace workspace-namespace",
-            "kubernetes:core/v1:PersistentVolume volumes-notebooks",
-            "kubernetes:core/v1:PersistentVolumeClaim volumes-notebooks-claim",
+            *(f"kubernetes:core/v1:PersistentVolume volumes-{volume}" for volume in VOLUMES),
+            *(f"kubernetes:core/v1:PersistentVolumeClaim volumes-{volume}-claim" for volume in VOLUMES),
         }
         assert not any(request.protect for request in made.requests.values())
         for item in made.resources:

@@ -110,6 +110,17 @@ class TestSecrets:
         assert secrets.thinkube_control_token is None
         assert isinstance(secrets.harbor_robot_token, pulumi.Output)
 
+    def test_token_of_a_private_repository(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("EXAMPLES_TOKEN", raising=False)
+        repository = {"url": "https://git.example.org/a.git", "private": True}
+        with pytest.raises(
+            pulumi.RunError, match=r"config key examples_token: missing secret.*EXAMPLES_TOKEN"
+        ):
+            self.read({"examples": {"repositories": [repository]}}, SECRETS)
+        monkeypatch.setenv("EXAMPLES_TOKEN", "c")
+        assert self.read({"examples": {"repositories": [repository]}}, SECRETS).examples_token is not None
+        assert self.read({}, SECRETS).examples_token is None, "nothing that is public needs it"
+
     def test_in_clear_is_refused_without_showing_it(self) -> None:
         with pytest.raises(pulumi.RunError) as error:
             load({**MINIMAL, "harbor_robot_token": "hunter2"})
