@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from local import credentials as credential_store
-from local import platform, preflight, stack
+from local import locks, platform, preflight, stack, teardown
 from local.engine import EngineError, Summary
 from local.errors import PlatformError
 from local.paths import CA_FILE, CREDENTIALS, KUBECONFIG, LOGS
@@ -23,6 +23,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def up() -> None:
     """Bring up the embedded platform and JupyterHub on it; safe to repeat."""
+    with locks.platform():
+        _up()
+
+
+def _up() -> None:
     started = time.monotonic()
     built = platform.up(platform.USER)
     credentials = credential_store.load()
@@ -49,7 +54,13 @@ def down(
 ) -> None:
     """Remove the stack and the platform; users' files stay unless asked otherwise."""
     preflight.check((preflight.root,))
+    with locks.platform():
+        _down(delete_data=delete_data)
+
+
+def _down(*, delete_data: bool) -> None:
     if platform.is_up():
+        teardown.end_orphans()
         credentials = credential_store.load()
         with step("JupyterHub (pulumi destroy)") as line:
             try:

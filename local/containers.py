@@ -13,15 +13,18 @@ from pathlib import Path
 import bcrypt
 import httpx
 
+from local import processes
 from local.credentials import Credentials
 from local.daemons import Daemon
 from local.files import write, write_yaml
+from local.instance import INSTANCE
 from local.paths import (
     CA_BUNDLE,
     CA_FILE,
     CACHE,
     CONTAINERD_SOCKET,
     DOCKER_SOCKET,
+    NAME,
     NODE_ADDRESS,
     POD_CIDR,
     REGISTRY,
@@ -29,6 +32,7 @@ from local.paths import (
     STATE,
 )
 
+_EXEC_ROOT = RUN / "docker"
 PAUSE_IMAGE = "thinkube.local/pause:1"
 CTR = ["ctr", f"--address={CONTAINERD_SOCKET}", "--namespace=k8s.io"]
 
@@ -77,14 +81,13 @@ def containerd() -> Daemon:
 
 
 def docker_engine() -> Daemon:
-    data = CACHE / "docker"  # layers survive `make down`: the next build starts from them
     return Daemon(
         "dockerd",
         [
             "/usr/sbin/dockerd",
             f"--host=unix://{DOCKER_SOCKET}",
-            f"--data-root={data}",
-            f"--exec-root={RUN / 'docker'}",
+            f"--data-root={_docker_data()}",
+            f"--exec-root={_EXEC_ROOT}",
             f"--pidfile={RUN / 'docker-engine.pid'}",
             f"--config-file={write(STATE / 'docker.json', '{}')}",
             # builds use --network host: no bridge, no firewall rules, no clash with another Docker
@@ -92,12 +95,28 @@ def docker_engine() -> Daemon:
             "--iptables=false",
             "--ip6tables=false",
             "--ip-forward=false",
+            f"--cgroup-parent=/{NAME}",
+            "--exec-opt=native.cgroupdriver=cgroupfs",  # systemd's takes no cgroup of that name
             *_own_containerd(),
         ],
         healthy=lambda: _unix_get(DOCKER_SOCKET, "/_ping") == "OK",
         env={"SSL_CERT_FILE": str(CA_BUNDLE)},
         node=False,
     )
+
+
+def _docker_data() -> Path:
+    """Where the engine's layers lie: in the cache, since the next build starts from them.
+
+    One folder for all platforms of the machine, but two engines cannot share it: where another one runs on it, this
+    platform takes one of its own.
+    """
+    shared = CACHE / "docker"
+    for pid in processes.running():
+        command = processes.command_line(pid)
+        if f"--data-root={shared}" in command and f"--exec-root={_EXEC_ROOT}" not in command:
+            return CACHE / f"docker-{INSTANCE.number}"
+    return shared
 
 
 def _own_containerd(running: Path = Path("/run/containerd/containerd.sock")) -> list[str]:
@@ -139,6 +158,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   sandbox_image = "{PAUSE_IMAGE}"
   # without CAP_SYS_RESOURCE (containers, some VMs) every sandbox dies otherwise
   restrict_oom_score_adj = true
+  # pods' network namespaces lie with the rest of the state, so that they are known as ours
+  netns_mounts_under_state_dir = true
   stream_server_address = "127.0.0.1"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
@@ -147,13 +168,14 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+      Root = "{RUN / "runc"}"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{STATE / "containerd-certs.d"}"
 """
 
 _CNI_CONFLIST = f"""{{
   "cniVersion": "0.4.0",
-  "name": "thinkube-local",
+  "name": "{NAME}",
   "plugins": [
     {{
       "type": "bridge", "bridge": "tkl-pods", "isGateway": true, "ipMasq": true, "hairpinMode": true,

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local import processes
 from local.errors import PlatformError
 from local.paths import LOGS, RUN
 from local.shell import in_node, tail
@@ -76,9 +77,12 @@ class Daemon:
             time.sleep(0.2)
 
     def launch(self) -> None:
-        """Start it unless it runs, and do not wait."""
+        """Start it unless it runs, and do not wait. What is left of an earlier one goes first: a child that held its
+        files or port, or a whole one whose pid file a killed `make up` did not come to write.
+        """
         if self.pid() is not None:
             return
+        processes.end(lambda: processes.of_daemon(self.pid_file), (signal.SIGTERM, 5), (signal.SIGKILL, 5))
         LOGS.mkdir(parents=True, exist_ok=True)
         RUN.mkdir(parents=True, exist_ok=True)
         argv = in_node(self.argv) if self.node else [str(part) for part in self.argv]
@@ -88,26 +92,16 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.env},
+                env={**processes.daemon_environment(self.pid_file), **self.env},
                 start_new_session=True,
                 cwd="/",
             )
         process.returncode = 0  # it outlives this object on purpose: no warning when the object goes
-        self.pid_file.write_text(f"{process.pid} {start_time(process.pid) or 0}\n")
+        self.pid_file.write_text(f"{process.pid} {processes.start_time(process.pid) or 0}\n")
 
     def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL to its process group after ``stop_within`` seconds."""
         stop_pid_file(self.pid_file, self.stop_within)
-
-
-def start_time(pid: int) -> int | None:
-    """A process's start, in clock ticks since boot (field 22 of proc_pid_stat(5)); None when it is gone or a zombie."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
 
 
 def read_pid(pid_file: Path) -> int | None:
@@ -116,7 +110,7 @@ def read_pid(pid_file: Path) -> int | None:
         pid, started = (int(part) for part in pid_file.read_text().split())
     except (FileNotFoundError, ValueError):
         return None
-    return pid if start_time(pid) == started else None
+    return pid if processes.start_time(pid) == started else None
 
 
 def stop_pid_file(pid_file: Path, within: float = 20) -> None:

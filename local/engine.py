@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from local import processes
 from local.eventlog import Change, Summary, followed
 
 __all__ = ["PROVIDERS", "Change", "EngineError", "Stack", "Summary"]
@@ -201,7 +202,7 @@ class Stack:
         with subprocess.Popen(
             ["pulumi", "--non-interactive", "--color", "never", *arguments],
             cwd=self._desk if desk else self.program,
-            env=self.env,
+            env={**self.env, **processes.owner_mark()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -14,7 +14,7 @@ from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
 from local import versions
 from local.credentials import ADMIN_USER, Credentials
 from local.daemons import Daemon
-from local.paths import CA_FILE, CACHE, DATA, KEYCLOAK_URL, NODE_ADDRESS
+from local.paths import CA_FILE, CACHE, DATA, DOMAIN, KEYCLOAK_URL, NODE_ADDRESS
 from local.shell import run
 
 HOME = CACHE / f"keycloak-{versions.KEYCLOAK}"
@@ -109,7 +109,7 @@ def ensure_realm(credentials: Credentials, realm: str) -> None:
                 {
                     "username": name,
                     "enabled": True,
-                    "email": f"{name}@thinkube.test",
+                    "email": f"{name}@{DOMAIN}",
                     "emailVerified": True,
                     "firstName": name.capitalize(),
                     "lastName": "Admin" if name == ADMIN_USER else "Scientist",

@@ -2,8 +2,8 @@
 
 Everything that Kubernetes does to a machine's network (bridges, kube-proxy's rules, ports 80/443/6443)
 happens inside that namespace, so an existing Docker or Kubernetes is left alone and `make down` removes
-all of it by removing the namespace. On the machine itself remain: one link, one route, two firewall rules that carry
-our comment, and a marked block in /etc/hosts.
+all of it by removing the namespace. On the machine itself remain: one link, one route, three firewall rules that carry
+our comment, a marked block in /etc/hosts, and routing, which ``machine.py`` turns off again.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import os
 from pathlib import Path
 
+from local import locks
 from local.errors import PlatformError
-from local.paths import HOST_ADDRESS, HOSTS, LINK, NETNS, NETWORK, NODE_ADDRESS, POD_CIDR, STATE
+from local.paths import HOST_ADDRESS, HOSTS, LINK, NAME, NETNS, NETWORK, NODE_ADDRESS
 from local.shell import in_node, output, run, succeeds
 
-BEGIN, END = "# thinkube-local begin", "# thinkube-local end"
+BEGIN, END = f"# {NAME} begin", f"# {NAME} end"
 HOSTS_FILE = Path("/etc/hosts")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
-_SAVED_FORWARDING = STATE / "ip_forward.before"
-_COMMENT = ("-m", "comment", "--comment", "thinkube-local")
+_COMMENT = ("-m", "comment", "--comment", NAME)
 
 
 def _rules() -> list[tuple[str, list[str]]]:
@@ -39,8 +40,16 @@ def is_up() -> bool:
 
 
 def is_linked() -> bool:
-    """Whether the namespace and its link are there; the names of a stack that is new here may still be missing."""
-    return Path(f"/run/netns/{NETNS}").exists() and Path(f"/sys/class/net/{LINK}").exists()
+    """Whether namespace and link were made to the end; the names of a stack that is new here may still be missing."""
+    # a namespace that is none any more (a file that a reboot left) is no mount
+    alive = os.path.ismount(f"/run/netns/{NETNS}") and Path(f"/sys/class/net/{LINK}").exists()
+    return alive and bool(written_hosts())
+
+
+def other_bridges() -> list[str]:
+    """Bridges of the machine itself, none of which is ours: somebody's containers or virtual machines."""
+    links = json.loads(output(["ip", "-json", "link", "show", "type", "bridge"]) or "[]")
+    return [link["ifname"] for link in links if "ifname" in link]
 
 
 def conflict() -> str | None:
@@ -55,12 +64,23 @@ def conflict() -> str | None:
 
 
 def up() -> None:
-    """Make the namespace, link, route, rules and names. Starting over is safe: what stands is removed first."""
-    if is_linked():
-        write_hosts((*written_hosts(), *(name for name in HOSTS if name not in written_hosts())))
-        return
-    down()
-    STATE.mkdir(parents=True, exist_ok=True)
+    """Make the namespace, link, route, rules and names. Safe to repeat: what lacks is added.
+
+    The names come last: without any of them a link may be half made, and all starts over.
+    """
+    if not is_linked():
+        down()
+        _make_link()
+    FORWARDING.write_text("1")
+    for table, rule in _rules():
+        if not succeeds(["iptables", "-w", "-t", table, "-C", *rule]):
+            run(
+                ["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside"
+            )
+    write_hosts((*written_hosts(), *(name for name in HOSTS if name not in written_hosts())))
+
+
+def _make_link() -> None:
     for line in (
         f"ip netns add {NETNS}",
         f"ip link add {LINK} type veth peer name eth0 netns {NETNS}",
@@ -79,19 +99,11 @@ def up() -> None:
             remedy="Run `make down` and try again.",
         )
     run(in_node(["sh", "-c", f"echo 1 > {FORWARDING}"]), log="network", what="turn on routing in the node")
-    _SAVED_FORWARDING.write_text(FORWARDING.read_text())
-    FORWARDING.write_text("1")
-    for table, rule in _rules():
-        if not succeeds(["iptables", "-w", "-t", table, "-C", *rule]):
-            run(
-                ["iptables", "-w", "-t", table, "-I", *rule], log="network", what="let pods reach the outside"
-            )
     # Without it replies between two pods of the bridge pass by kube-proxy's rules, and Services are dead. Where it is
     # built in or the machine has no modules of its own (a container), there is nothing to load.
     succeeds(["modprobe", "-a", "br_netfilter", "overlay"])
     if not Path("/proc/sys/net/bridge").exists():
         raise PlatformError("The kernel module br_netfilter is missing: load it (`modprobe br_netfilter`).")
-    write_hosts(HOSTS)
 
 
 def down() -> None:
@@ -100,24 +112,8 @@ def down() -> None:
     for table, rule in _rules():
         while succeeds(["iptables", "-w", "-t", table, "-D", *rule]):
             pass
-    if _SAVED_FORWARDING.exists():
-        FORWARDING.write_text(_SAVED_FORWARDING.read_text())
-        _SAVED_FORWARDING.unlink()
     for command in (["ip", "link", "del", LINK], ["ip", "netns", "del", NETNS]):
         succeeds(command)
-
-
-def remove_pod_namespaces() -> None:
-    """Remove the network namespaces that CNI made for our pods: those with an address of our pod range."""
-    pods = ipaddress.ip_network(POD_CIDR)
-    for path in Path("/run/netns").glob("cni-*"):
-        try:
-            links = json.loads(output(["ip", "-n", path.name, "-json", "address"]) or "[]")
-        except PlatformError:
-            continue  # gone meanwhile
-        addresses = [info["local"] for link in links for info in link.get("addr_info", []) if "local" in info]
-        if any(ipaddress.ip_address(a) in pods for a in addresses if ":" not in a):
-            succeeds(["ip", "netns", "del", path.name])
 
 
 def hosts_block(names: tuple[str, ...]) -> str:
@@ -136,7 +132,17 @@ def write_hosts(names: tuple[str, ...]) -> None:
 
     Written in place, not renamed: in a container /etc/hosts is a mount point.
     """
-    before = HOSTS_FILE.read_text(errors="surrogateescape")
+    with locks.file(HOSTS_FILE):
+        before = HOSTS_FILE.read_text(errors="surrogateescape")
+        text = _with_block(before, names)
+        if text != before:
+            # the new content first, then the end: a kill in between loses nobody's lines
+            with HOSTS_FILE.open("r+b") as hosts:
+                hosts.write(text.encode(errors="surrogateescape"))
+                hosts.truncate()
+
+
+def _with_block(before: str, names: tuple[str, ...]) -> str:
     kept: list[str] = []
     inside = False
     for line in before.splitlines(keepends=True):
@@ -151,10 +157,7 @@ def write_hosts(names: tuple[str, ...]) -> None:
             f"{HOSTS_FILE} has '{BEGIN}' without its end: remove that block by hand, then try again."
         )
     text = "".join(kept)
-    if names:
-        text += ("" if text.endswith("\n") or not text else "\n") + hosts_block(names)
-    if text != before:
-        HOSTS_FILE.write_text(text, errors="surrogateescape")
+    return text + (("" if text.endswith("\n") or not text else "\n") + hosts_block(names) if names else "")
 
 
 def upstream_dns() -> list[str]:

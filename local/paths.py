@@ -1,8 +1,8 @@
 """Where the embedded platform keeps things, and the addresses it uses.
 
 Three roots: ``CACHE`` (builds and downloads, keyed by version, survives ``make down``), ``STATE``
-(the running platform and the users' data) and ``RUN`` (sockets, pid files). Folders only;
-nothing is created at import.
+(the running platform and the users' data) and ``RUN`` (sockets, pid files). The last two and all
+addresses are the chosen instance's own (``local/instance.py``). Nothing is created at import.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from local.instance import INSTANCE
+
 REPO = Path(__file__).resolve().parent.parent
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "thinkube-jupyterhub"
-STATE = Path("/var/lib/thinkube-local")
-RUN = Path("/run/thinkube-local")
+NAME = INSTANCE.name
+STATE = Path("/var/lib") / NAME
+RUN = Path("/run") / NAME
 
 LOGS = STATE / "logs"
 DATA = STATE / "data"  # what `make down` keeps: users' files, passwords, the CA
@@ -32,17 +35,17 @@ DOCKER_SOCKET = RUN / "docker.sock"
 CONTAINERD_SOCKET = RUN / "containerd" / "containerd.sock"
 
 # --- the network: a namespace of its own, joined to the machine by one veth pair ---------------
-NETNS = "thinkube-local"
-LINK = "tkl0"  # the machine's end
-NODE_ADDRESS = "10.251.0.1"  # the node's end: API server, Traefik, Keycloak
-HOST_ADDRESS = "10.251.0.2"
-NETWORK = "10.251.0.0/16"
-POD_CIDR = "10.251.64.0/18"
-SERVICE_CIDR = "10.251.128.0/18"
-API_SERVICE_ADDRESS = "10.251.128.1"
-DNS_ADDRESS = "10.251.128.10"
+NETNS = NAME
+LINK = INSTANCE.link  # the machine's end
+NODE_ADDRESS = f"{INSTANCE.prefix}.0.1"  # the node's end: API server, Traefik, Keycloak
+HOST_ADDRESS = f"{INSTANCE.prefix}.0.2"
+NETWORK = f"{INSTANCE.prefix}.0.0/16"
+POD_CIDR = f"{INSTANCE.prefix}.64.0/18"
+SERVICE_CIDR = f"{INSTANCE.prefix}.128.0/18"
+API_SERVICE_ADDRESS = f"{INSTANCE.prefix}.128.1"
+DNS_ADDRESS = f"{INSTANCE.prefix}.128.10"
 
-DOMAIN = "thinkube.test"
+DOMAIN = INSTANCE.domain
 # the tests' own stack, realm and names; another name gives a second developer a share of the same platform
 TEST_STACK = os.environ.get("THINKUBE_TEST_STACK", "test")
 HOSTS = tuple(f"{name}.{DOMAIN}" for name in ("auth", "harbor", "jupyter", f"jupyter.{TEST_STACK}"))

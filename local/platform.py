@@ -6,12 +6,7 @@ runs and is healthy is left alone, so a second `up` only looks.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,21 +16,24 @@ from local import (
     images,
     ingress,
     keycloak,
+    kubernetes_config,
     kubernetes_node,
-    mounts,
+    locks,
+    machine,
     network,
     packages,
     preflight,
     provisioner,
     seaweed,
+    teardown,
     toolchain,
 )
 from local import credentials as credential_store
 from local.control.manifests import manifests as control_manifests
 from local.credentials import Credentials
-from local.daemons import Daemon, read_pid, stop_pid_file
+from local.daemons import Daemon, read_pid
 from local.errors import PlatformError
-from local.paths import DATA, DOMAIN, LOGS, MOUNTS, REPO, RUN, STATE, TEST_STACK
+from local.paths import DATA, DOMAIN, LOGS, REPO, RUN, STATE, TEST_STACK
 from local.progress import step
 
 
@@ -108,13 +106,18 @@ def is_up() -> bool:
     return all(daemon.is_healthy() for daemon in parts)
 
 
-def up(tenant: Tenant, *, with_tests: bool = False) -> BuiltImages:
-    """Everything that a stack needs, one progress line per step. Raises PlatformError with what to do."""
-    provide(with_tests=with_tests)
-    credentials = credential_store.load()
-    _start(credentials)
-    built = _build_images(credentials)
-    _start_tenant(tenant, credentials, built)
+def up(tenant: Tenant, *, with_tests: bool = False, wait: float = 0) -> BuiltImages:
+    """Everything that a stack needs, one progress line per step. Raises PlatformError with what to do.
+
+    ``wait``: seconds of patience with another command that changes this platform just now.
+    """
+    with locks.platform(wait=wait):
+        teardown.end_orphans()
+        provide(with_tests=with_tests)
+        credentials = credential_store.load()
+        _start(credentials)
+        built = _build_images(credentials)
+        _start_tenant(tenant, credentials, built)
     return built
 
 
@@ -122,6 +125,11 @@ def provide(*, with_tests: bool = False) -> None:
     """Check the machine, then fetch and build all parts of the platform; starts nothing. Raises PlatformError."""
     with step("Check the machine"):
         preflight.check()
+    with locks.cache():
+        _provide_tools(with_tests=with_tests)
+
+
+def _provide_tools(*, with_tests: bool) -> None:
     with step("Debian packages") as line:
         installed = packages.install(with_tests=with_tests)
         line.note = f"installed {' '.join(installed)}" if installed else "all there"
@@ -137,11 +145,12 @@ def provide(*, with_tests: bool = False) -> None:
 
 def _start(credentials: Credentials) -> None:
     with step("Network"):
+        machine.remember()
         if not network.is_linked():
-            _end_processes()  # left over from before a reboot or a kill: nothing of it can work in a new namespace
+            teardown.end_processes()  # of before a reboot or a kill: nothing of it can work in a new namespace
         network.up()
     ingress.prepare()
-    kubernetes_node.prepare()
+    kubernetes_config.prepare()
     containers.prepare(credentials)
     if seaweed.server().pid() is None:
         seaweed.unmount_all()  # mounts of a server that is gone
@@ -167,7 +176,7 @@ def _start(credentials: Credentials) -> None:
 
 def _build_images(credentials: Credentials) -> BuiltImages:
     push = (credentials.harbor_robot_username, credentials.harbor_robot)
-    with step("Debian base image"):
+    with step("Debian base image"), locks.cache():
         base = images.ensure_base()
     with step("Hub image"):
         hub = images.build(REPO / "local/images/hub", "jupyterhub-hub", base, push=push)
@@ -214,96 +223,9 @@ def remove_tenant(tenant: Tenant, credentials: Credentials, *, delete_files: boo
 
 def down(*, delete_data: bool = False) -> None:
     """End every process, mount, cgroup, link and rule; state goes, data stays unless asked. Safe to repeat."""
-    with step("Stop pods and services"):
-        _end_processes()
-    with step("Network"):
-        network.down()
-    with step("Files"):
-        if left := [point for point in mounts.below(STATE, RUN) if not point.startswith(f"{MOUNTS}/")]:
-            # users' files are bound into pods' folders: never walk into one of those
-            raise PlatformError(
-                f"Still mounted, nothing was removed: {', '.join(left)}. Unmount it, then `make down`."
-            )
-        for folder in (RUN, *(child for child in STATE.glob("*") if child != DATA)):
-            if folder == MOUNTS and any(os.path.ismount(point) for point in MOUNTS.iterdir()):
-                continue  # never walk into a user's files
-            if folder.is_dir():
-                shutil.rmtree(folder)
-            else:
-                folder.unlink(missing_ok=True)
-        if delete_data:
-            shutil.rmtree(STATE, ignore_errors=True)
-
-
-def _end_processes() -> None:
-    """All daemons, newest dependants first, then what is left of pods: shims, containers, mounts, cgroups."""
-    for name in ("traefik", "provisioner", "kube-proxy", "kubelet"):
-        stop_pid_file(RUN / f"{name}.pid")
-    _kill_pods()
-    network.remove_pod_namespaces()
-    for pid_file in sorted(RUN.glob("weed-mount-*.pid")):
-        stop_pid_file(pid_file)
-    seaweed.unmount_all()
-    others = [path for path in RUN.glob("*.pid") if path.name != "docker-engine.pid"]
-    for pid_file in sorted(others, key=lambda path: path.name in ("etcd.pid", "containerd.pid")):
-        # the API server waits up to a minute for watchers, and nobody is left who could miss an answer
-        stop_pid_file(pid_file, within=2 if pid_file.name == "kube-apiserver.pid" else 30)
-    _unmount_below(STATE, RUN)
-    for folder in kubernetes_node.cgroup_folders():
-        for child in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():
-            if child.is_dir():
-                with contextlib.suppress(OSError):
-                    child.rmdir()
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-    _remove_log_links()
-
-
-def _kill_pods() -> None:
-    """End every process in our cgroup and every shim of our containerd."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        pids = {
-            int(pid)
-            for folder in kubernetes_node.cgroup_folders()
-            if folder.exists()
-            for procs in folder.rglob("cgroup.procs")
-            for pid in procs.read_text().split()
-        } | _shims()
-        if not pids:
-            return
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.2)
-
-
-def _shims() -> set[int]:
-    """Process ids of containerd-shim processes that serve our containerd's socket."""
-    marker = str(RUN).encode()
-    found: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                command = (entry / "cmdline").read_bytes()
-                if b"containerd-shim" in command and marker in command:
-                    found.add(int(entry.name))
-    return found
-
-
-def _unmount_below(*roots: Path) -> None:
-    for point in reversed(mounts.below(*roots)):
-        subprocess.run(["umount", "-l", point], capture_output=True, check=False)
-
-
-def _remove_log_links() -> None:
-    """kubelet links container logs under /var/log/containers whatever its configuration says."""
-    folder = Path("/var/log/containers")
-    for link in folder.iterdir() if folder.exists() else ():
-        if link.is_symlink() and str(link.readlink()).startswith(str(STATE)):
-            link.unlink()
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    with locks.platform():
+        teardown.end_orphans()
+        teardown.remove(delete_data=delete_data)
 
 
 def status() -> list[tuple[str, str, Path]]:

@@ -15,17 +15,15 @@ from pathlib import Path
 
 from local import mounts
 from local.daemons import Daemon
-from local.paths import DATA, MOUNTS, STATE
+from local.instance import INSTANCE
+from local.paths import DATA, MOUNTS, RUN, STATE
 from local.shell import in_node, output
 from local.toolchain import wheel_binary
 
-VOLUMES = (
-    "notebooks",
-    "datasets",
-    "models",
-    "examples",
-)  # as `storage.volumes` in Pulumi.local.yaml has them
-FILER_PORT, MASTER_PORT, VOLUME_PORT, S3_PORT = 8888, 9333, 9340, 8333
+# as `storage.volumes` in Pulumi.local.yaml has them
+VOLUMES = ("notebooks", "datasets", "models", "examples")
+_PORTS = tuple(port + INSTANCE.port_offset for port in (8888, 9333, 9340, 8333))
+FILER_PORT, MASTER_PORT, VOLUME_PORT, S3_PORT = _PORTS
 
 
 def weed() -> Path:
@@ -44,7 +42,8 @@ def server() -> Daemon:
             f"-master.port={MASTER_PORT}", f"-volume.port={VOLUME_PORT}", "-volume.max=200",
             "-volume.preStopSeconds=0",  # there is no second volume server that would take over
             "-master.volumeSizeLimitMB=1024", "-master.volumePreallocate=false",
-            "-filer", f"-filer.port={FILER_PORT}", "-s3", f"-s3.port={S3_PORT}", "-metricsPort=0",
+            "-filer", f"-filer.port={FILER_PORT}", f"-filer.localSocket={RUN / 'weed-filer.sock'}",
+            "-s3", f"-s3.port={S3_PORT}", f"-s3.localSocket={RUN / 'weed-s3.sock'}", "-metricsPort=0",
         ],
         healthy=_serves,
     )  # fmt: skip
@@ -111,6 +110,7 @@ def mount(stack: str) -> Daemon:
             # notebook user <-> the filer's root: see the module's docstring
             "-map.uid=1000:0", "-map.gid=100:0", "-umask=077",
             f"-cacheDir={STATE / 'weed-cache'}", "-cacheCapacityMB=512",
+            f"-localSocket={RUN / f'weed-mount-{stack}.sock'}",
         ],
         healthy=lambda: os.path.ismount(point),
         stop_within=30,
@@ -128,3 +128,11 @@ def unmount(stack: str) -> None:
     for point in mounts.below(MOUNTS):
         if point == str(folder(stack)):
             output(["umount", "-l", point])
+
+
+def remove_sockets() -> None:
+    """The server's gRPC sockets, which lie in /tmp whatever the flags say: ours by their ports."""
+    ports = {str(10000 + port) for port in _PORTS}
+    for path in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):  # noqa: S108 (no file of ours is made there)
+        if path.stem.rpartition("-")[2] in ports:
+            path.unlink(missing_ok=True)

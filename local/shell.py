@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from local import processes
 from local.errors import PlatformError
 from local.paths import LOGS, NETNS
 
@@ -43,7 +44,7 @@ def run(
                 stderr=subprocess.STDOUT,
                 input=stdin,
                 stdin=subprocess.DEVNULL if stdin is None else None,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **processes.owner_mark(), **(env or {})},
                 cwd=cwd,
                 timeout=timeout,
                 check=False,

@@ -18,7 +18,18 @@ from local import cluster_parts, ingress, seaweed
 from local import versions as pinned
 from local.credentials import Credentials
 from local.engine import PROVIDERS, Stack, Summary
-from local.paths import BIN, CA_BUNDLE, CA_FILE, CACHE, DATA, DOCKER_SOCKET, KUBECONFIG, REPO
+from local.paths import (
+    BIN,
+    CA_BUNDLE,
+    CA_FILE,
+    CACHE,
+    DATA,
+    DOCKER_SOCKET,
+    KEYCLOAK_URL,
+    KUBECONFIG,
+    REGISTRY,
+    REPO,
+)
 from local.platform import BuiltImages, Tenant
 from local.progress import console
 
@@ -103,9 +114,10 @@ def _machine_values(tenant: Tenant, built: BuiltImages, certificate: str) -> dic
 
     return {
         "domain_name": tenant.domain,
+        "harbor_registry": REGISTRY,
         "namespace": tenant.namespace,
         "tls_certificate": certificate,
-        "identity": {"realm": tenant.realm, "caBundle": CA_FILE.read_text()},
+        "identity": {"url": KEYCLOAK_URL, "realm": tenant.realm, "caBundle": CA_FILE.read_text()},
         "storage": {"hostPathRoot": str(seaweed.folder(tenant.stack))},
         "images": {"buildArgs": {"BASE": built.base}, "dockerHost": f"unix://{DOCKER_SOCKET}"},
         "hub": {

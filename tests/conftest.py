@@ -56,7 +56,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
         print("\nThe embedded platform:")
         was_up = parts.is_up()
         try:
-            built = parts.up(parts.TEST, with_tests=True)
+            built = parts.up(parts.TEST, with_tests=True, wait=600)
         except BaseException:
             request.config.stash[LOG_TAILS] = log_tails(paths.LOGS)
             if not (was_up or KEEP):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local import daemons
+from local import daemons, processes
 from local.daemons import Daemon
 from local.errors import PlatformError
 
@@ -39,7 +39,7 @@ def test_start_is_idempotent_and_stop_ends_the_whole_group(folders: Path) -> Non
     assert daemon.pid() is None
     assert not daemon.pid_file.exists()
     time.sleep(0.1)
-    assert daemons.start_time(int(child.read_text())) is None
+    assert processes.start_time(int(child.read_text())) is None
 
 
 def test_a_pid_that_belongs_to_somebody_else_now_is_never_signalled(folders: Path) -> None:
@@ -76,5 +76,5 @@ def test_no_answer_in_time_is_said(folders: Path) -> None:
 def test_start_time_of_a_process_that_is_gone_is_none() -> None:
     process = subprocess.Popen(["true"])
     process.wait()
-    assert daemons.start_time(process.pid) is None
-    assert daemons.start_time(os.getpid()) is not None
+    assert processes.start_time(process.pid) is None
+    assert processes.start_time(os.getpid()) is not None

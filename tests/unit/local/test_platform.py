@@ -9,32 +9,32 @@ from pathlib import Path
 
 import pytest
 
-from local import kubernetes_node, mounts, network, packages, platform
+from local import cgroups, machine, mounts, network, packages, platform, teardown
 from local.containers import _own_containerd
 from local.engine import Stack
 from local.errors import PlatformError
 
 
 @pytest.fixture
-def cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+def cgroup_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A cgroup v2 tree as systemd leaves it: cpuset and hugetlb are there and not handed down."""
     folder = tmp_path / "thinkube-local"
     folder.mkdir()
     for cgroup, handed in ((tmp_path, "cpu memory pids"), (folder, "")):
         (cgroup / "cgroup.controllers").write_text("cpuset cpu io memory hugetlb pids rdma\n")
         (cgroup / "cgroup.subtree_control").write_text(handed)
-    monkeypatch.setattr(kubernetes_node, "cgroup_folders", lambda: [folder])
+    monkeypatch.setattr(cgroups, "folders", lambda: [folder])
     return tmp_path, folder
 
 
 def test_kubelets_controllers_are_handed_down_from_the_root_too(
-    cgroups: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    cgroup_tree: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[tuple[Path, str]] = []
     monkeypatch.setattr(Path, "write_text", lambda self, text: written.append((self.parent, text)))
-    kubernetes_node._make_cgroup()
+    cgroups.make()
 
-    root, folder = cgroups
+    root, folder = cgroup_tree
     assert [text for where, text in written if where == root] == ["+cpuset", "+hugetlb"]
     assert {text for where, text in written if where == folder} == {
         "+cpu", "+cpuset", "+hugetlb", "+memory", "+pids"
@@ -42,14 +42,14 @@ def test_kubelets_controllers_are_handed_down_from_the_root_too(
 
 
 def test_a_cgroup_root_with_processes_of_its_own_is_a_sentence(
-    cgroups: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    cgroup_tree: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(self: Path, text: str) -> None:
         raise OSError(16, "Device or resource busy")
 
     monkeypatch.setattr(Path, "write_text", refuse)
     with pytest.raises(PlatformError, match=r"controller 'cpuset'.*resource busy.*move its processes"):
-        kubernetes_node._make_cgroup()
+        cgroups.make()
 
 
 def test_the_machines_containerd_is_never_joined(tmp_path: Path) -> None:
@@ -82,17 +82,18 @@ def test_down_never_walks_into_what_is_still_mounted(tmp_path: Path, monkeypatch
     (bound / "thesis.ipynb").touch()
     run.mkdir()
     for name, value in (("STATE", state), ("RUN", run), ("MOUNTS", state / "mnt"), ("DATA", state / "data")):
-        monkeypatch.setattr(platform, name, value)
-    monkeypatch.setattr(platform, "_end_processes", lambda: None)
+        monkeypatch.setattr(teardown, name, value)
+    monkeypatch.setattr(teardown, "end_processes", lambda: None)
+    monkeypatch.setattr(machine, "put_back", lambda: None)
     monkeypatch.setattr(network, "down", lambda: None)
     monkeypatch.setattr(mounts, "below", lambda *roots: [str(bound)])
 
     with pytest.raises(PlatformError, match="Still mounted, nothing was removed"):
-        platform.down(delete_data=True)
+        teardown.remove(delete_data=True)
     assert (bound / "thesis.ipynb").exists()
 
     monkeypatch.setattr(mounts, "below", lambda *roots: [])
-    platform.down()
+    teardown.remove(delete_data=False)
     assert not bound.exists()
 
 
@@ -129,7 +130,10 @@ def test_a_stack_that_is_new_here_ends_no_process_of_the_others(monkeypatch: pyt
     monkeypatch.setattr(network, "is_linked", lambda: True)
     monkeypatch.setattr(network, "written_hosts", tuple)
     monkeypatch.setattr(network, "write_hosts", write_names)
-    monkeypatch.setattr(platform, "_end_processes", lambda: pytest.fail("the platform was stopped"))
+    monkeypatch.setattr(machine, "remember", lambda: None)
+    monkeypatch.setattr(network, "FORWARDING", Path(os.devnull))
+    monkeypatch.setattr(network, "succeeds", lambda argv: True)
+    monkeypatch.setattr(teardown, "end_processes", lambda: pytest.fail("the platform was stopped"))
 
     with pytest.raises(NamesWritten):
         platform._start(credentials=None)  # type: ignore[arg-type]
