@@ -53,6 +53,8 @@ def daemon() -> Daemon:
         "entrypoints.web.http.redirections.entrypoint.to": "websecure",
         "entrypoints.websecure.address": f"{NODE_ADDRESS}:443",
         "entrypoints.websecure.http.tls": "true",
+        # a layer that is pushed from a busy machine takes longer than the default minute
+        "entrypoints.websecure.transport.respondingtimeouts.readtimeout": "0s",
         "providers.file.filename": STATE / "traefik-routes.yaml",
         "providers.kubernetesingress": "true",
         "providers.kubernetesingress.ingressclass": INGRESS_CLASS,
