@@ -28,6 +28,7 @@ workspace = Workspace(
     WorkspaceArgs(
         cluster=cluster,
         namespace=settings.namespace,
+        create_namespace=settings.create_namespace,
         pod_security=settings.hub.pod_security,
         registry=settings.registry,
         registry_username=settings.harbor_robot_username,

@@ -65,7 +65,10 @@ def own(
 
 
 def kept(
-    parent: pulumi.Resource, cluster: Cluster, depends_on: Sequence[pulumi.Resource] = ()
+    parent: pulumi.Resource,
+    cluster: Cluster,
+    depends_on: Sequence[pulumi.Resource] = (),
+    ignore_changes: Sequence[str] = (),
 ) -> pulumi.ResourceOptions:
     """Options of an object that users' data hangs on: survives `destroy`, and the next `up` takes it over
     again.
@@ -73,5 +76,9 @@ def kept(
     Not `protect`: a single protected resource makes the whole `pulumi destroy` fail, and with it a rollback.
     """
     return pulumi.ResourceOptions(
-        parent=parent, provider=cluster.kept, depends_on=list(depends_on), retain_on_delete=True
+        parent=parent,
+        provider=cluster.kept,
+        depends_on=list(depends_on),
+        ignore_changes=list(ignore_changes),
+        retain_on_delete=True,
     )

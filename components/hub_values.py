@@ -131,7 +131,7 @@ def _authenticator(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         "username_claim": "preferred_username",
         "manage_groups": True,
         "auth_state_groups_key": f"oauth_user.{identity.groups_claim}",
-        "admin_groups": [identity.admin_group],
+        "admin_groups": [identity.claim(identity.admin_group)],
         "admin_users": [settings.admin_username],
         # groups as they are now: asked again before every start, and every five minutes while logged in
         "enable_auth_state": True,
@@ -139,7 +139,7 @@ def _authenticator(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         "auth_refresh_age": 300,
     }
     if identity.allowed_groups:
-        values["allowed_groups"] = identity.allowed_groups
+        values["allowed_groups"] = [identity.claim(group) for group in identity.allowed_groups]
     else:
         values["allow_all"] = True
     if facts.ca_config_map is not None:

@@ -1,7 +1,8 @@
 """The hub's client in Keycloak, with the groups claim, the groups, and the Secret that the hub reads.
 
-Owns the client's rights and addresses. Leaves alone: users, passwords, login pages, and the realm unless it
-is to be made. The client's secret goes into a Kubernetes Secret and nowhere else.
+Owns the client's rights and addresses. Leaves alone: users, passwords, login pages, and what is to be used as it
+is (existing.py): the realm, and by config client and groups. The client's secret goes into a Kubernetes Secret and
+nowhere else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pulumi_keycloak import openid
 from pulumi_kubernetes.core.v1 import Secret
 
 from components import cluster
+from components.existing import check_groups, check_realm, existing_client
 from components.settings.models import Identity
 
 OIDC_SECRET = "jupyterhub-oidc-secret"  # noqa: S105 (a name, not a secret)
@@ -94,14 +96,37 @@ class HubIdentity(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         child = pulumi.ResourceOptions(parent=self, provider=provider)
-        realm: pulumi.Output[str]
+        look = pulumi.InvokeOptions(parent=self, provider=provider)
+        realm: pulumi.Input[str] = identity.realm
         if identity.create_realm:
             realm = keycloak.Realm(f"{name}-realm", realm=identity.realm, enabled=True, opts=child).realm
         else:
-            # looked up, so that a wrong name fails in preview
-            realm = keycloak.get_realm_output(
-                realm=identity.realm, opts=pulumi.InvokeOutputOptions(parent=self, provider=provider)
-            ).realm
+            check_realm(identity, look)
+            check_groups(identity, look)
+        for group in identity.made_groups:
+            keycloak.Group(f"{name}-group-{group}", realm_id=realm, name=group, opts=child)
+        if identity.create_client:
+            client_secret = self._client(name, args, realm, child)
+        else:
+            client_secret = existing_client(identity, redirect_uri(args.hub_url), look).secret
+        secret: pulumi.Output[str] = pulumi.Output.secret(client_secret)
+        self.client_id = identity.client_id
+        self.secret_digest = pulumi.Output.unsecret(secret.apply(digest))
+        self.secret_name = Secret(
+            f"{name}-secret",
+            metadata={"name": OIDC_SECRET, "namespace": args.namespace},
+            type="Opaque",
+            data={OIDC_SECRET_KEY: secret.apply(lambda value: base64.b64encode(value.encode()).decode())},
+            opts=cluster.own(self, args.cluster),
+        ).metadata.name
+        self.urls = oidc_urls(args.keycloak_url, identity.realm, identity.client_id, args.hub_url)
+        self.register_outputs({"client_id": self.client_id, "secret_name": self.secret_name})
+
+    def _client(
+        self, name: str, args: HubIdentityArgs, realm: pulumi.Input[str], child: pulumi.ResourceOptions
+    ) -> pulumi.Output[str]:
+        """Make the client and its mapper; returns the client's secret."""
+        identity = args.identity
         client = openid.Client(
             f"{name}-client",
             realm_id=realm,
@@ -125,23 +150,10 @@ class HubIdentity(pulumi.ComponentResource):
             f"{name}-groups",
             realm_id=realm,
             client_id=client.id,
-            name="groups",
+            name=identity.groups_mapper,
             claim_name=identity.groups_claim,
-            full_path=False,
+            # With bare names, whoever may add a group below another one could call it like the admins' group.
+            full_path=identity.groups_full_path,
             opts=child,
         )
-        if identity.create_groups:
-            for group in dict.fromkeys([identity.admin_group, *identity.groups]):
-                keycloak.Group(f"{name}-group-{group}", realm_id=realm, name=group, opts=child)
-        secret: pulumi.Output[str] = pulumi.Output.secret(client.client_secret)
-        self.client_id = identity.client_id
-        self.secret_digest = pulumi.Output.unsecret(secret.apply(digest))
-        self.secret_name = Secret(
-            f"{name}-secret",
-            metadata={"name": OIDC_SECRET, "namespace": args.namespace},
-            type="Opaque",
-            data={OIDC_SECRET_KEY: secret.apply(lambda value: base64.b64encode(value.encode()).decode())},
-            opts=cluster.own(self, args.cluster),
-        ).metadata.name
-        self.urls = oidc_urls(args.keycloak_url, identity.realm, identity.client_id, args.hub_url)
-        self.register_outputs({"client_id": self.client_id, "secret_name": self.secret_name})
+        return client.client_secret

@@ -127,7 +127,8 @@ class SeaweedVolumes(pulumi.ComponentResource):
                 "annotations": SKIP_AWAIT,
             },
             spec=claim_spec,
-            opts=cluster.kept(self, args.cluster),
+            # Kubernetes resizes dynamic claims only: a new size would fail the update, and preview would not say so.
+            opts=cluster.kept(self, args.cluster, ignore_changes=["spec.resources"] if static else ()),
         )
         if static:
             volume_spec: Any = {

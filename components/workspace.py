@@ -23,6 +23,8 @@ class WorkspaceArgs:
 
     cluster: cluster.Cluster
     namespace: str
+    create_namespace: bool
+    """false: it is there already and is not touched"""
     pod_security: str
     """Pod Security level that is enforced: restricted or baseline"""
     registry: str
@@ -48,22 +50,7 @@ class Workspace(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkspaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Make the namespace (or take it over) and the Secret."""
         super().__init__("thinkube:workspace:Workspace", name, None, opts)
-        level = args.pod_security
-        namespace = Namespace(
-            f"{name}-namespace",
-            metadata={
-                "name": args.namespace,
-                "labels": {
-                    "app.kubernetes.io/part-of": "thinkube-jupyterhub",
-                    "pod-security.kubernetes.io/enforce": level,
-                    # what the enforced level lets pass is still told to whoever deploys it
-                    "pod-security.kubernetes.io/warn": "restricted",
-                    "pod-security.kubernetes.io/audit": "restricted",
-                },
-            },
-            opts=cluster.kept(self, args.cluster),
-        )
-        self.namespace = namespace.metadata.name
+        self.namespace = self._namespace(name, args)
         pull_secret = Secret(
             f"{name}-pull",
             metadata={"name": PULL_SECRET, "namespace": self.namespace},
@@ -77,3 +64,27 @@ class Workspace(pulumi.ComponentResource):
         )
         self.pull_secret = pull_secret.metadata.name
         self.register_outputs({"namespace": self.namespace, "pull_secret": self.pull_secret})
+
+    def _namespace(self, name: str, args: WorkspaceArgs) -> pulumi.Output[str]:
+        if not args.create_namespace:
+            # read in preview, which fails if it is not there
+            return Namespace.get(
+                f"{name}-existing-namespace",
+                args.namespace,
+                opts=pulumi.ResourceOptions(parent=self, provider=args.cluster.own),
+            ).id
+        namespace = Namespace(
+            f"{name}-namespace",
+            metadata={
+                "name": args.namespace,
+                "labels": {
+                    "app.kubernetes.io/part-of": "thinkube-jupyterhub",
+                    "pod-security.kubernetes.io/enforce": args.pod_security,
+                    # what the enforced level lets pass is still told to whoever deploys it
+                    "pod-security.kubernetes.io/warn": "restricted",
+                    "pod-security.kubernetes.io/audit": "restricted",
+                },
+            },
+            opts=cluster.kept(self, args.cluster),
+        )
+        return namespace.metadata.name

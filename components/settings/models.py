@@ -44,6 +44,7 @@ class Settings(BaseModel):
 
     domain_name: DomainName
     namespace: DnsLabel = "jupyterhub"
+    create_namespace: bool = True
     admin_username: Name
     system_username: Name = "thinkube"
     harbor_registry: Registry = ""

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from components.settings.types import (
     AbsolutePath,
     DnsLabel,
+    Group,
     HttpsUrl,
     Name,
     ObjectName,
@@ -33,15 +34,35 @@ class Identity(Section):
         False,
         description="make the realm instead of using an existing one; destroy then deletes it, users and all",
     )
-    client_id: Name = Field("jupyterhub", description="client that this program makes for the hub")
+    client_id: Name = Field("jupyterhub", description="client of the hub")
+    create_client: bool = Field(
+        True,
+        description="make the client and its mapper; false: clientId is there already, is used and never changed",
+    )
     groups_claim: Name = Field("groups", description="claim of the tokens that carries the user's groups")
-    admin_group: Name = Field(
+    groups_mapper: str = Field(
+        "groups",
+        description="the client's mapper that writes the claim; an existing client's is checked, "
+        '"" for one that gets the claim from a client scope',
+    )
+    groups_full_path: bool = Field(
+        True,
+        description="the claim carries whole paths (/team/staff); false: bare names, and a group of the right "
+        "name anywhere below another one counts as well",
+    )
+    admin_group: Group = Field(
         "jupyter_admin",
         description="group whose members are JupyterHub admins, who can open any user's server",
     )
-    create_groups: bool = Field(True, description="make adminGroup and groups; false: they are there already")
-    groups: list[Name] = Field(default_factory=list, description="further groups to make in the realm")
-    allowed_groups: list[Name] = Field(
+    create_groups: bool = Field(
+        True, description="make adminGroup and groups; false: they are all there already"
+    )
+    groups: list[Group] = Field(default_factory=list, description="further groups to make in the realm")
+    existing_groups: list[Group] = Field(
+        default_factory=list,
+        description="those of adminGroup and groups that are there already: used, never changed or deleted",
+    )
+    allowed_groups: list[Group] = Field(
         default_factory=list,
         description="groups that may log in, beside the admins; empty: every user of the realm",
     )
@@ -49,11 +70,56 @@ class Identity(Section):
         "", description="PEM certificates of a private CA that signed Keycloak's certificate"
     )
 
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Self:
+        named = [self.admin_group, *self.groups]
+        if unknown := [group for group in self.existing_groups if group not in named]:
+            raise ValueError(
+                f"existingGroups: {', '.join(unknown)} is neither adminGroup nor one of groups; add it to "
+                "identity.groups, or take it out"
+            )
+        if nested := [group for group in self.made_groups if "/" in group]:
+            raise ValueError(
+                f"groups below others are not made ({', '.join(nested)}): make them in Keycloak, and add them "
+                "to identity.existingGroups"
+            )
+        if self.create_client and not self.groups_mapper:
+            raise ValueError("groupsMapper: must have a name unless createClient is false")
+        if self.create_realm and not self.create_client:
+            raise ValueError("createClient: a realm that is to be made has no client yet; set it to true")
+        return self
+
+    @property
+    def made_groups(self) -> list[str]:
+        """Groups that the program makes."""
+        if not self.create_groups:
+            return []
+        named = dict.fromkeys([self.admin_group, *self.groups])
+        return [group for group in named if group not in self.existing_groups]
+
+    @property
+    def expected_groups(self) -> dict[str, str]:
+        """Groups that must be there already, and the config key that says so."""
+        keys = {**dict.fromkeys(self.groups, "groups"), self.admin_group: "adminGroup"}
+        keys |= {group: "allowedGroups" for group in self.allowed_groups if group not in keys}
+        made = self.made_groups
+        return {group: key for group, key in keys.items() if group not in made}
+
+    def claim(self, group: str) -> str:
+        """What the claim carries for a group."""
+        return f"/{group}" if self.groups_full_path else group.rpartition("/")[2]
+
+
+CAPACITY = (
+    "capacity of the claim; a static one (seaweedfs-csi, hostPath) keeps what it was made with, since Kubernetes "
+    "cannot resize it: there it is a label, not a limit"
+)
+
 
 class Volume(Section):
     """One volume that notebooks mount; each has a default size of its own."""
 
-    size: Quantity = Field(description="capacity of the claim")
+    size: Quantity = Field(description=CAPACITY)
     existing_claim: ObjectName = Field(
         "", description="claim in the namespace to use instead of making one; it is never changed or deleted"
     )
@@ -62,25 +128,25 @@ class Volume(Section):
 class Notebooks(Volume):
     """Users' own files, a subfolder each."""
 
-    size: Quantity = Field("100Gi", description="capacity of the claim")
+    size: Quantity = Field("100Gi", description=CAPACITY)
 
 
 class Datasets(Volume):
     """Data that all users read and write."""
 
-    size: Quantity = Field("500Gi", description="capacity of the claim")
+    size: Quantity = Field("500Gi", description=CAPACITY)
 
 
 class Models(Volume):
     """Models that all users read and write."""
 
-    size: Quantity = Field("200Gi", description="capacity of the claim")
+    size: Quantity = Field("200Gi", description=CAPACITY)
 
 
 class ExamplesVolume(Volume):
     """Snapshots of the examples' repositories."""
 
-    size: Quantity = Field("10Gi", description="capacity of the claim")
+    size: Quantity = Field("10Gi", description=CAPACITY)
 
 
 class Volumes(Section):

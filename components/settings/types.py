@@ -145,6 +145,13 @@ def _pem(value: str) -> str:
     return value.strip() + "\n" if value else value
 
 
+def _group(value: str) -> str:
+    path = value.strip("/")
+    if not path or any(not part or part != part.strip() or "\n" in part for part in path.split("/")):
+        raise ValueError("must be a group's name such as 'staff', or its path such as 'team/staff'")
+    return path
+
+
 def _absolute(value: str) -> str:
     if value and (not value.startswith("/") or ".." in value.split("/") or value == "/"):
         raise ValueError("must be an absolute path without '..'")
@@ -201,6 +208,8 @@ ImageName = Annotated[str, AfterValidator(_image_name)]
 PinnedImage = Annotated[str, AfterValidator(_pinned)]
 PinnedImageOrDefault = Annotated[str, AfterValidator(_pinned_or_default)]
 Pem = Annotated[str, AfterValidator(_pem)]
+# Keycloak's path of a group, without the slash at its front
+Group = Annotated[str, AfterValidator(_group)]
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 Name = Annotated[str, Field(pattern=r"^[^\s/:]+$", max_length=255)]
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]

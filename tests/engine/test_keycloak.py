@@ -182,3 +182,35 @@ def test_wrong_inputs_are_refused(write: Any, realm: str) -> None:
         write(f'keycloak.Realm("r", realm="{realm}", otp_policy={{"digits": 8}}, opts=o)').preview()
     with pytest.raises(EngineError, match=r"keycloak:index/user:User is not among the types the stand-in"):
         write(f'keycloak.User("u", realm_id="{realm}", username="u", opts=o)').preview()
+
+
+def test_groups_and_mappers_are_found_where_they_are(write: Any, admin: Admin, realm: str) -> None:
+    """By path exactly one group, by name the first one anywhere; a mapper by its name in a client."""
+    admin.post("", {"realm": realm, "enabled": True})
+    above = admin.post(f"/{realm}/groups", {"name": "a team"})
+    admin.post(f"/{realm}/groups/{above}/children", {"name": "admins"})
+    client = admin.post(f"/{realm}/clients", {"clientId": "hub"})
+    mapper = {
+        "name": "by hand",
+        "protocol": "openid-connect",
+        "protocolMapper": "oidc-group-membership-mapper",
+        "config": {"claim.name": "groups", "full.path": "true"},
+    }
+    admin.post(f"/{realm}/clients/{client}/protocol-mappers/models", mapper)
+    io = f'realm_id="{realm}", opts=pulumi.InvokeOutputOptions(provider=p)'
+    stack = write(
+        f"""
+pulumi.export("named", keycloak.get_group_output(name="admins", {io}).path)
+pulumi.export("nested", keycloak.get_group_output(group_path="/a team/admins", {io}).name)
+pulumi.export("claim", keycloak.get_generic_protocol_mapper_output(client_id="{client}", name="by hand", {io}).config)
+"""
+    )
+    stack.up()
+    outputs = stack.outputs()
+    assert (outputs["named"], outputs["nested"]) == ("/a team/admins", "admins")
+    assert outputs["claim"] == mapper["config"]
+    with pytest.raises(EngineError, match="group not found at path: /admins"):
+        write(f'pulumi.export("g", keycloak.get_group_output(group_path="/admins", {io}).id)').preview()
+    named = f'client_id="{client}", name="groups", {io}'
+    with pytest.raises(EngineError, match='protocol mapper with name "groups" not found'):
+        write(f'pulumi.export("m", keycloak.get_generic_protocol_mapper_output({named}).id)').preview()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime.mocks import MockMonitor
@@ -19,6 +20,34 @@ STACK = "unit"
 DIGEST = f"sha256:{'d' * 64}"
 
 
+EXISTING: dict[str, dict[str, Any]] = {
+    "keycloak:index/getRealm:getRealm": {},
+    "keycloak:index/getGroup:getGroup": {},
+    "keycloak:openid/getClient:getClient": {
+        "accessType": "CONFIDENTIAL",
+        "enabled": True,
+        "standardFlowEnabled": True,
+        "validRedirectUris": ["https://jupyter.example.org/*"],
+        "pkceCodeChallengeMethod": "",
+        "clientSecret": "existing-client-0123456789",
+    },
+    "keycloak:index/getGenericProtocolMapper:getGenericProtocolMapper": {
+        "protocolMapper": "oidc-group-membership-mapper",
+        "config": {"claim.name": "groups", "full.path": "true", "userinfo.token.claim": "true"},
+    },
+}
+
+
+class NotThere(grpc.RpcError):  # type: ignore[misc]
+    """How the engine tells that a look-up found nothing."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return "it does not exist"
+
+
 @dataclass
 class Recorder(Mocks):
     """Answers as the providers would, as far as the program looks at the answers."""
@@ -26,6 +55,8 @@ class Recorder(Mocks):
     resources: list[MockResourceArgs] = field(default_factory=list)
     requests: dict[str, Any] = field(default_factory=dict)
     """registration by "type name": parent, retainOnDelete, protect, dependencies"""
+    existing: dict[str, dict[str, Any]] = field(default_factory=lambda: dict(EXISTING))
+    """answers to look-ups by function"""
     outputs: dict[str, Any] = field(default_factory=dict)
     """what the program exports"""
 
@@ -49,9 +80,10 @@ class Recorder(Mocks):
         return f"{args.name}-id", state
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        """Answer the one look-up that the program makes."""
-        assert args.token == "keycloak:index/getRealm:getRealm", args.token
-        return {**args.args, "id": args.args["realm"]}, []
+        """Answer the look-ups in Keycloak: what is found is in `existing`."""
+        if args.token not in self.existing:
+            raise NotThere
+        return {**args.args, "id": "found", **self.existing[args.token]}, []
 
     def types(self) -> dict[str, list[str]]:
         """Logical names by type token."""

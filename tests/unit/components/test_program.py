@@ -190,9 +190,6 @@ class TestClient:
             assert client[flow] is False
         assert client["fullScopeAllowed"] is False, "an admin's token would carry the admin's rights"
 
-    def test_groups_of_a_live_realm_are_taken_over(self, program: Program) -> None:
-        assert "keycloak:index/group:Group" not in program({"identity": {"createGroups": False}}).types()
-
 
 class TestSync:
     """With a token, thinkube-control is told of each new catalogue, from inside the cluster."""

@@ -150,6 +150,9 @@ class TestSchema:
             if isinstance(default, str):
                 assert self.DECLARED[key]["default"] == default, key
                 assert self.DECLARED[key]["type"] == "string", key
+            elif isinstance(default, bool):
+                assert self.DECLARED[key]["default"] is default, key
+                assert self.DECLARED[key]["type"] == "boolean", key
             else:
                 assert self.DECLARED[key]["default"] == {}, key
                 assert self.DECLARED[key]["type"] == "object", key
