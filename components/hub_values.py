@@ -21,6 +21,8 @@ from components.settings.models import Image, Settings
 __all__ = ["HubFacts", "hub_values", "thinkube_values"]
 
 HUB_CONFIG = "/usr/local/etc/jupyterhub"
+VERIFY_USER = "thinkube-verify"
+"""the hub's own user for `make verify`: it exists in no Keycloak, and nobody can log in under its name"""
 
 
 def hub_values(settings: Settings, facts: HubFacts) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def thinkube_values(settings: Settings, facts: HubFacts) -> dict[str, Any]:
         },
         "catalogue": {"namespace": settings.namespace, "configMap": facts.catalogue},
         "defaultImage": settings.images.default,
+        "verifyUser": VERIFY_USER,
         "profiles": {
             "sizes": [size.model_dump(by_alias=True) for size in profiles.sizes],
             "cpuGuaranteeFraction": profiles.cpu_guarantee_fraction,
@@ -86,7 +89,8 @@ def _hub(settings: Settings, facts: HubFacts) -> dict[str, Any]:
     return {
         "config": {
             "JupyterHub": {
-                "authenticator_class": "generic-oauth",
+                # a GenericOAuthenticator, which reads that section: notebooks-profile/
+                "authenticator_class": f"{PACKAGE}.authenticator.KeycloakAuthenticator",
                 # The chart sets this old switch. It is off, but it keeps nobody out: since JupyterHub 2 the
                 # role `admin` carries access:servers, and that role cannot be narrowed.
                 "admin_access": False,

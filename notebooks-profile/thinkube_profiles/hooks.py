@@ -95,6 +95,7 @@ def install(c: Any, settings: Settings, discovery: Discovery | None = None) -> D
         spawner.log.info("%s starts %s with %s", spawner._log_name, choice.profile, choice.image)
 
     c.JupyterHub.spawner_class = ProfileSpawner
+    c.KeycloakAuthenticator.verify_user = settings.verify_user
     c.KubeSpawner.profile_list = []
     c.KubeSpawner.options_form = options_form
     c.KubeSpawner.options_from_form = options_from_form

@@ -89,6 +89,8 @@ class Settings(_Settings):
     catalogue: CatalogueSource
     default_image: str = Field(min_length=1)
     profiles: Profiles
+    verify_user: str = ""
+    """The hub's user for the deployment's own check: it has no login, and a token may start its server."""
 
 
 def read_settings(values: object) -> Settings:

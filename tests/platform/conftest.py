@@ -59,6 +59,7 @@ def hub(hub_stack: Stack, platform: Platform, browser: Browser) -> Hub:
         ca_file=platform.ca_file,
         control_token=platform.control_token,
     )
+    deployed.sync_images()  # on a platform that was kept, it may have started anew and know none
     stop_servers(deployed, browser)
     for user in platform.users:  # of an earlier run on a platform that was kept
         shutil.rmtree(deployed.volume / user, ignore_errors=True)

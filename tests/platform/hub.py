@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 from kubernetes import client
 from playwright.sync_api import Page, expect
 
 from local.cluster_parts import api_client
 from local.platform import Tenant
+from tests.platform.server import NotebookServer
 
 START_TIMEOUT_MS = 180_000  # the first start on a cold node pulls the image
 
@@ -75,21 +79,50 @@ class Hub:
         expect(page.locator("#start")).to_have_text(re.compile(r"Start\s+My Server"), timeout=60_000)
 
     def run_cell(self, page: Page, user: str, code: str, output: str) -> None:
-        """Type code into a fresh notebook's first cell in ~/thinkube/notebooks, run it and wait for its output."""
+        """Type code into a fresh notebook's first cell in ~/thinkube/notebooks, run it and wait for its output.
+
+        Each step waits for what the next one needs, and a key that the page swallowed is pressed again.
+        """
         page.goto(f"{self.url}/user/{user}/lab/tree/thinkube/notebooks")
         page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
-        cell = page.locator(".jp-Notebook .jp-Cell .cm-content").first
-        cell.click()
+        cell = page.locator(".jp-Notebook .jp-Cell").first
+        editor, prompt = cell.locator(".cm-content"), cell.locator(".jp-InputPrompt")
         expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_visible(
-            timeout=60_000
+            timeout=120_000
         )
-        for number, line in enumerate(code.splitlines()):
-            if number:
-                page.keyboard.press("Enter")
-            page.keyboard.type(line)
-        expect(cell).to_contain_text(code.splitlines()[-1])  # an editor that is not ready yet swallows keys
-        page.keyboard.press("Shift+Enter")
-        expect(page.locator(".jp-OutputArea-output").first).to_contain_text(output, timeout=60_000)
+        page.wait_for_timeout(500)  # the page moves the focus once more when the kernel is there
+        editor.fill(code)
+        for line in code.splitlines():
+            expect(editor).to_contain_text(line)
+        deadline = time.monotonic() + 120
+        while prompt.inner_text().strip() in ("", "[ ]:"):  # neither running nor done
+            assert time.monotonic() < deadline, "JupyterLab does not run the cell"
+            editor.press("Shift+Enter")
+            page.wait_for_timeout(3_000)
+        expect(page.locator(".jp-OutputArea-output").first).to_contain_text(output, timeout=120_000)
+
+    def server(self, page: Page, user: str) -> NotebookServer:
+        """The running server of the user who is logged in here, with a token of that user."""
+        answer = self.api(page, "POST", f"users/{user}/tokens", {"note": "test", "expires_in": 3600})
+        assert answer.status_code == 201, answer.text
+        return NotebookServer(f"{self.url}/user/{user}/", answer.json()["token"], self.ca_file)
+
+    def api(self, page: Page, method: str, path: str, body: Any = None) -> httpx.Response:
+        """Ask the hub's REST API as the person who is logged in here, with the cookies that a page would send."""
+        cookies = {c["name"]: c["value"] for c in page.context.cookies(f"{self.url}/hub/")}
+        return self.request(method, f"hub/api/{path}", json=body, cookies=cookies)
+
+    def request(
+        self, method: str, path: str, *, cookies: dict[str, str] | None = None, **arguments: Any
+    ) -> httpx.Response:
+        """A request to the hub without a browser, redirects not followed."""
+        sent = cookies or {}
+        headers = {"X-XSRFToken": sent.get("_xsrf", ""), "Referer": f"{self.url}/hub/home"}
+        with httpx.Client(
+            verify=ssl.create_default_context(cafile=str(self.ca_file)), trust_env=False, timeout=30
+        ) as client:
+            client.cookies.update(sent)
+            return client.request(method, f"{self.url}/{path}", headers=headers, **arguments)
 
     def notebook_pods(self) -> list[Any]:
         """The users' pods, as the API server has them."""
@@ -108,6 +141,18 @@ class Hub:
             command=list(command), stdout=True, stderr=True, stdin=False, tty=False,
         )  # fmt: skip
         return output
+
+    def sync_images(self) -> None:
+        """Make thinkube-control read the image manifests: POST /harbor/images/sync with the token, in the cluster."""
+        service = client.CoreV1Api(api_client()).read_namespaced_service(
+            "backend", self.tenant.control_namespace
+        )
+        url = f"http://{service.spec.cluster_ip}:8000/api/v1/harbor/images/sync"
+        assert httpx.post(url, trust_env=False).status_code == 401
+        answer = httpx.post(
+            url, headers={"Authorization": f"Bearer {self.control_token}"}, trust_env=False, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
 
     def control_request(self, method: str, path: str) -> Any:
         """Ask the tests' thinkube-control through the API server, as an admin outside the cluster would."""

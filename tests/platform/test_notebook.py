@@ -50,20 +50,21 @@ def test_a_saved_file_is_there_after_stop_and_start(hub: Hub, page: Page) -> Non
 def test_a_second_user_sees_neither_the_file_nor_the_folder(hub: Hub, page: Page, second_page: Page) -> None:
     hub.log_in(page, PLAIN_USER)
     hub.start(page, PLAIN_USER)
-    hub.run_cell(
-        page, PLAIN_USER,
-        "import os; open('own.txt', 'w').write('mine'); print(sorted(os.listdir('.')), os.listdir('..'))",
-        "own.txt",
-    )  # fmt: skip
-    shown = page.locator(".jp-OutputArea-output").first.inner_text()
+    shown = (
+        hub.server(page, PLAIN_USER)
+        .kernel()
+        .run(
+            "import os; open('own.txt', 'w').write('mine'); print(sorted(os.listdir('.')), os.listdir('..'))"
+        )
+    )
 
     assert (hub.volume / PLAIN_USER / "own.txt").read_text() == "mine"
+    assert "own.txt" in shown
     assert ADMIN_USER not in shown
+    assert "Untitled.ipynb" not in shown
     assert "'notebooks'" in shown
     assert not (hub.volume / ADMIN_USER / "own.txt").exists()
-    assert not (hub.volume / PLAIN_USER / "Untitled.ipynb").samefile(
-        hub.volume / ADMIN_USER / "Untitled.ipynb"
-    )
+    assert (hub.volume / ADMIN_USER / "Untitled.ipynb").exists()
     # nor through the other's server: a login of one's own opens no door to it
     page.goto(f"{hub.url}/user/{ADMIN_USER}/lab")
     expect(page.locator("body")).not_to_contain_text("Untitled.ipynb")

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Iterator
 
-import httpx
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
@@ -78,7 +77,7 @@ def registered_image(hub: Hub) -> Iterator[str]:
         },
     )
     try:
-        _sync(hub)
+        hub.sync_images()
         yield name
     finally:
         core.delete_namespaced_config_map(name, hub.tenant.namespace)
@@ -106,15 +105,6 @@ def busy_node() -> Iterator[None]:
         yield
     finally:
         core.delete_namespaced_pod("busy", "default", grace_period_seconds=0)
-
-
-def _sync(hub: Hub) -> None:
-    """POST /harbor/images/sync with the token, through a port that the API server forwards to."""
-    service = client.CoreV1Api(api_client()).read_namespaced_service("backend", hub.tenant.control_namespace)
-    url = f"http://{service.spec.cluster_ip}:8000/api/v1/harbor/images/sync"
-    assert httpx.post(url, trust_env=False).status_code == 401
-    answer = httpx.post(url, headers={"Authorization": f"Bearer {hub.control_token}"}, trust_env=False)
-    assert answer.status_code == 200, answer.text
 
 
 def _restart_control(hub: Hub) -> None:

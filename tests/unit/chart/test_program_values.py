@@ -86,7 +86,7 @@ def test_configuration_has_login_and_settings_of_the_hub_code(
     config = configure(objects=objects)
     import z2jh
 
-    assert config.JupyterHub.authenticator_class == "generic-oauth"
+    assert config.JupyterHub.authenticator_class.endswith(".KeycloakAuthenticator")
     assert config.GenericOAuthenticator.client_id == "jupyterhub"
     assert z2jh.get_config("custom.thinkube.defaultImage") == "tk-jupyter-scipy"
     assert z2jh.get_config("custom.thinkube.catalogue.configMap") == "jupyterhub-image-catalogue"

@@ -215,6 +215,7 @@ def test_contract_with_the_hubs_code() -> None:
         },
         "catalogue": {"namespace": "notebooks", "configMap": "jupyterhub-image-catalogue"},
         "defaultImage": "tk-jupyter-scipy",
+        "verifyUser": "thinkube-verify",
         "profiles": {
             "sizes": [
                 {"slug": "small", "displayName": "Small", "cpu": 0.5, "memoryGb": 1},
