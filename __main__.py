@@ -8,16 +8,18 @@ from components.cluster import connect
 from components.hub import JupyterHub, JupyterHubArgs
 from components.identity import HubIdentity, HubIdentityArgs
 from components.images import NotebookImages, NotebookImagesArgs
+from components.preflight import preflight
 from components.profiles import ProfileCode, ProfileCodeArgs
 from components.settings import load_secrets, load_settings
 from components.settings.models import Image
 from components.storage import SeaweedVolumes, SeaweedVolumesArgs
 from components.workspace import Workspace, WorkspaceArgs
 
-# Settings: everything that can be wrong with them is said here, before anything is made
+# Settings and surroundings: everything that can be wrong with them is said here, before anything is made
 config = pulumi.Config()
 settings = load_settings(config)
 secrets = load_secrets(config, settings)
+preflight(settings, config)
 hub_url = f"https://{settings.hub_host}"
 cluster = connect("cluster")
 

@@ -11,7 +11,6 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -52,16 +51,8 @@ class JupyterHubArgs:
 
 
 def chart_source(chart: Chart) -> dict[str, Any]:
-    """Return the Release's inputs that say which chart: a path, or name and version in a repository.
-
-    Raises pulumi.RunError if the path is not there.
-    """
+    """Return the Release's inputs that say which chart: a path, or name and version in a repository."""
     if chart.path:
-        if not Path(chart.path).exists():
-            raise pulumi.RunError(
-                f"config key hub.chart.path: {chart.path} does not exist; "
-                "run `pulumi config set --path hub.chart.path` with a tarball or folder of the chart"
-            )
         return {"chart": chart.path}
     return {"chart": chart.name, "version": chart.version, "repository_opts": {"repo": chart.repository}}
 

@@ -52,6 +52,7 @@ class Settings(BaseModel):
     harbor_robot_username: Name = "robot$thinkube"
     keycloak_admin_username: Name = "admin"
     tls_certificate: Pem = ""
+    preflight: bool = True
     identity: Identity = Field(default_factory=Identity)
     storage: Storage = Field(default_factory=Storage)
     images: Images = Field(default_factory=Images)

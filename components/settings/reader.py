@@ -163,11 +163,20 @@ def _stack_values(project: str) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in merged.items() if key.startswith(prefix)}
 
 
+def plain_secret(config: pulumi.Config, key: str) -> str:
+    """A secret in clear, "" if there is none: for the preflight's logins alone, since Outputs are not known that early.
+
+    It must never become an input of a resource, an export or part of a message.
+    """
+    (secret,) = [secret for secret in SECRET_KEYS if secret.key == key]
+    return config.get(key) or (os.environ.get(secret.environment, "") if secret.environment else "")
+
+
 def _secret(config: pulumi.Config, secret: SecretKey) -> pulumi.Output[str] | None:
     # The value is looked at only to see whether there is one.
     if config.get(secret.key):
         return config.get_secret(secret.key)
-    value = os.environ.get(secret.environment, "") if secret.environment else ""
+    value = plain_secret(config, secret.key)
     return pulumi.Output.secret(value) if value else None
 
 

@@ -17,6 +17,7 @@ MINIMAL: dict[str, Any] = {
     "domain_name": "example.org",
     "admin_username": "ada",
     "hub": {"tls": {"clusterIssuer": "letsencrypt"}},
+    "preflight": "false",  # no service is there
 }
 
 Program = Callable[..., Recorder]

@@ -129,14 +129,10 @@ class TestHubCode:
 
 
 class TestChart:
-    """A path wins over the repository, and must be there."""
+    """A path wins over the repository."""
 
     def test_path(self, tmp_path: Path) -> None:
         assert chart_source(Chart.model_validate({"path": str(tmp_path)})) == {"chart": str(tmp_path)}
-
-    def test_missing_path(self) -> None:
-        with pytest.raises(pulumi.RunError, match=r"config key hub.chart.path: /nowhere does not exist"):
-            chart_source(Chart.model_validate({"path": "/nowhere"}))
 
 
 class TestSyncScript:
