@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pulumi
 
-from components.preflight.cluster import cluster, control, in_cluster
-from components.preflight.docker import docker
-from components.preflight.keycloak import Keycloak, keycloak
+from components.preflight.cluster import cluster_check, control_check, in_cluster
+from components.preflight.docker import docker_check
+from components.preflight.keycloak import Keycloak, keycloak_check
 from components.preflight.kubeconfig import Choice
 from components.preflight.missing import Check, Missing
-from components.preflight.registry import Registry, registry
-from components.preflight.run import run
+from components.preflight.registry import Registry, registry_check
+from components.preflight.run import run_checks
 from components.preflight.web import Deadline
 from components.settings import Settings, plain_secret
 from components.settings.models import Chart
@@ -29,7 +29,7 @@ def preflight(settings: Settings, config: pulumi.Config) -> None:
     """Look for everything that the stack needs; `config` is the project's. Raises pulumi.RunError, a line for each
     thing that is missing.
     """
-    run(_checks(settings, config) if settings.preflight else [_chart(settings.hub.chart)])
+    run_checks(_checks(settings, config) if settings.preflight else [_chart(settings.hub.chart)])
 
 
 def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
@@ -40,7 +40,7 @@ def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
     identity = settings.identity
     checks = [
         _chart(settings.hub.chart),
-        keycloak(
+        keycloak_check(
             Keycloak(
                 url=settings.keycloak_url,
                 realm=identity.realm,
@@ -50,13 +50,13 @@ def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
                 password=plain_secret(config, "keycloak_admin_password"),
             )
         ),
-        cluster(settings, choice),
+        cluster_check(settings, choice),
     ]
     if in_cluster(settings.control.url, settings.namespace) is None:
-        checks.append(control(settings.control.url))
+        checks.append(control_check(settings.control.url))
     if actions := _needs(settings):
         checks.append(
-            registry(
+            registry_check(
                 Registry(
                     host=settings.registry,
                     username=settings.harbor_robot_username,
@@ -69,7 +69,7 @@ def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
         )
     if settings.images.mode == "build":
         host = settings.images.docker_host or pulumi.Config("docker").get("host") or ""
-        if (engine := docker(host)) is not None:
+        if (engine := docker_check(host)) is not None:
             checks.append(engine)
     return checks
 

@@ -25,7 +25,7 @@ _CONTROL_REMEDY = "see that thinkube-control runs, or correct the config key con
 Look = Callable[[Api], Missing | None]
 
 
-def cluster(settings: Settings, choice: Choice) -> Check:
+def cluster_check(settings: Settings, choice: Choice) -> Check:
     """The check: an API that does not answer is said once, not once for each thing that is looked up through it."""
 
     def look(deadline: Deadline) -> list[Missing]:
@@ -58,7 +58,7 @@ def in_cluster(url: str, namespace: str) -> tuple[str, str] | None:
     return None
 
 
-def control(url: str) -> Check:
+def control_check(url: str) -> Check:
     """The check for a thinkube-control outside of the cluster: asked from here, though the hub asks from inside."""
     wanted = f"{url}/images/jupyter"
 

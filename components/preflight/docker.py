@@ -11,8 +11,9 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from components.preflight.missing import Check, Missing
 from components.preflight.web import Deadline, Unanswered, unanswered
@@ -22,7 +23,7 @@ _SYSTEM = "unix:///var/run/docker.sock"
 _DESKTOP = (".docker/run/docker.sock", ".docker/desktop/docker.sock")
 
 
-def docker(host: str, environment: Mapping[str, str] = os.environ) -> Check | None:
+def docker_check(host: str, environment: Mapping[str, str] = os.environ) -> Check | None:
     """The check; None where the engine is reached in a way that only the provider knows. `host` is the config's."""
     given = host or environment.get("DOCKER_HOST", "")
     if given and urlsplit(given).scheme not in ("unix", "tcp", "http", "https"):
@@ -50,19 +51,10 @@ def _ping(host: str, environment: Mapping[str, str], deadline: Deadline) -> None
     """GET /_ping, which needs no version. Raises Unanswered."""
     parts = urlsplit(host)
     name = parts.path if parts.scheme == "unix" else parts.hostname or ""
-    connection: http.client.HTTPConnection
     try:
-        if parts.scheme == "unix":
-            connection = _Unix(parts.path, deadline.left())
-        elif parts.scheme == "https" or environment.get("DOCKER_CERT_PATH"):
-            connection = http.client.HTTPSConnection(
-                name, parts.port or 2376, timeout=deadline.left(), context=_tls(environment)
-            )
-        else:
-            connection = http.client.HTTPConnection(name, parts.port or 2375, timeout=deadline.left())
-        connection.request("GET", "/_ping")
-        status = connection.getresponse().status
-        connection.close()
+        with closing(_connection(parts, environment, deadline.left())) as connection:
+            connection.request("GET", "/_ping")
+            status = connection.getresponse().status
     except (FileNotFoundError, PermissionError) as error:
         words = "there is no such socket" if isinstance(error, FileNotFoundError) else "permission denied"
         raise Unanswered("network", words) from None
@@ -70,6 +62,19 @@ def _ping(host: str, environment: Mapping[str, str], deadline: Deadline) -> None
         raise unanswered(error, name) from None
     if status != 200:
         raise Unanswered("network", f"what answers is no Docker engine (HTTP {status})")
+
+
+def _connection(
+    parts: SplitResult, environment: Mapping[str, str], timeout: float
+) -> http.client.HTTPConnection:
+    if parts.scheme == "unix":
+        return _Unix(parts.path, timeout)
+    host = parts.hostname or ""
+    if parts.scheme == "https" or environment.get("DOCKER_CERT_PATH"):
+        return http.client.HTTPSConnection(
+            host, parts.port or 2376, timeout=timeout, context=_tls(environment)
+        )
+    return http.client.HTTPConnection(host, parts.port or 2375, timeout=timeout)
 
 
 def _tls(environment: Mapping[str, str]) -> ssl.SSLContext:

@@ -30,7 +30,7 @@ class Keycloak:
     password: str = field(repr=False)
 
 
-def keycloak(args: Keycloak) -> Check:
+def keycloak_check(args: Keycloak) -> Check:
     """The check."""
     return Check(
         SERVICE, _discovery(args.url, "master"), "identity.url", lambda deadline: _look(args, deadline)

@@ -57,8 +57,8 @@ def log_in(access: Access, deadline: Deadline) -> Login:
         headers["Authorization"] = f"Basic {pair}"
     if user.get("as"):
         headers["Impersonate-User"] = str(user["as"])
-        if user.get("as-groups"):
-            headers["Impersonate-Group"] = ",".join(map(str, user["as-groups"]))
+        for group in (user.get("as-groups") or [])[:1]:  # one header each, and urllib knows no repeated ones
+            headers["Impersonate-Group"] = str(group)
     return Login(context, headers)
 
 

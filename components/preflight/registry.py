@@ -46,7 +46,7 @@ class Registry:
         return f"https://{self.host}/v2/"
 
 
-def registry(args: Registry) -> Check:
+def registry_check(args: Registry) -> Check:
     """The check."""
     return Check(SERVICE, args.url, "harbor_registry", lambda deadline: _look(args, deadline))
 
@@ -102,7 +102,7 @@ def _bearer(
 
 
 def _refused(args: Registry, url: str, status: int) -> Missing:
-    return Missing(SERVICE, f"it refuses the login of {args.username} (HTTP {status})", f"GET {url}", _LOGIN)
+    return Missing(SERVICE, f"it refuses the login of {args.username}, HTTP {status}", f"GET {url}", _LOGIN)
 
 
 def _granted(body: bytes, repository: str) -> set[str] | None:

@@ -12,15 +12,17 @@ from collections.abc import Sequence
 import pulumi
 
 from components.preflight.missing import Check, Missing
-from components.preflight.web import Deadline
+from components.preflight.web import SECONDS, Deadline
 
 GRACE = 0.5
 """Seconds by which a request's own time-out, which knows more, goes before ours."""
 
 
-def run(checks: Sequence[Check]) -> None:
-    """Run all checks; raise pulumi.RunError with one line for each thing that is missing."""
-    missing = [fault for faults in map(_Run.result, [_Run(check) for check in checks]) for fault in faults]
+def run_checks(checks: Sequence[Check], seconds: float = SECONDS) -> None:
+    """Run all checks, `seconds` each; raise pulumi.RunError with one line for each thing that is missing."""
+    missing = [
+        fault for faults in map(_Run.result, [_Run(check, seconds) for check in checks]) for fault in faults
+    ]
     if missing:
         count = "a dependency is" if len(missing) == 1 else f"{len(missing)} dependencies are"
         raise pulumi.RunError(
@@ -33,9 +35,9 @@ def run(checks: Sequence[Check]) -> None:
 class _Run:
     """One check in a thread of its own. A daemon: one that hangs (in DNS, say) must not keep the program alive."""
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check, seconds: float) -> None:
         self._check = check
-        self._deadline = Deadline()
+        self._deadline = Deadline(seconds)
         self._faults: Sequence[Missing] | None = None
         self._error: Exception | None = None
         self._started = time.monotonic()

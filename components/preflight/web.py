@@ -29,7 +29,7 @@ SECONDS = 5.0
 LIMIT = 4_000_000
 """Bytes of an answer that are read: none that is asked for is larger."""
 
-# Where a Python that was built elsewhere finds no CA at all (macOS, portable builds), one of these is the system's bundle.
+# Where a Python that was built elsewhere finds no CA at all (macOS, portable builds), one of these is the system's.
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
