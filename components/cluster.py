@@ -5,6 +5,7 @@ Owns which objects are adopted and kept, and which are simply ours. Leaves alone
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,9 @@ def connect(name: str) -> Cluster:
     config = pulumi.Config("kubernetes")
     context, cluster = config.get("context"), config.get("cluster")
     kubeconfig = config.get_secret("kubeconfig")
+    if kubeconfig is None and os.pathsep in os.environ.get("KUBECONFIG", ""):
+        # The SDK would hand over several files as the path of one; with "" the provider reads the variable itself.
+        kubeconfig = pulumi.Output.from_input("")
     own = kubernetes.Provider(
         name,
         context=context,

@@ -7,14 +7,16 @@ space and what runs behind a class are not looked at: a class that is there is t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from components.preflight.kube_api import Api, ApiError, Denied
 from components.preflight.kubeconfig import Choice, Json
 from components.preflight.missing import Check, Missing, unreachable
+from components.preflight.threads import together
 from components.preflight.web import Deadline, Unanswered, ask
 from components.settings.models import Settings, Storage
-from components.storage import CSI_DRIVER
+from components.storage import CSI_DRIVER, volume_table
 
 SERVICE = "Kubernetes API"
 CONTROL = "thinkube-control"
@@ -29,23 +31,24 @@ def cluster_check(settings: Settings, choice: Choice) -> Check:
     """The check: an API that does not answer is said once, not once for each thing that is looked up through it."""
 
     def look(deadline: Deadline) -> list[Missing]:
-        found: list[Missing] = []
         try:
             api = Api(choice, deadline)
-            for service, one in _looks(settings):
-                try:
-                    if (fault := one(api)) is not None:
-                        found.append(fault)
-                except Denied as denied:
-                    remedy = f"grant it by a Role or ClusterRole, or use another account (lacking: {denied})"
-                    found.append(
-                        Missing(service, "the cluster's API does not let this account look", "", remedy)
-                    )
+            # at once: over a slow line each question costs three round trips
+            answers = together([partial(_allowed, service, one, api) for service, one in _looks(settings)])
         except ApiError as error:
             return [Missing(SERVICE, str(error), f"GET {error.tried}" if error.tried else "", error.remedy)]
-        return found
+        return [fault for fault in answers if fault is not None]
 
     return Check(SERVICE, "the cluster of the kubeconfig", "kubernetes:context", look)
+
+
+def _allowed(service: str, look: Look, api: Api) -> Missing | None:
+    """What `look` finds, or the permission that it lacks."""
+    try:
+        return look(api)
+    except Denied as denied:
+        remedy = f"grant it by a Role or ClusterRole, or use another account (lacking: {denied})"
+        return Missing(service, "the cluster's API does not let this account look", "", remedy)
 
 
 def in_cluster(url: str, namespace: str) -> tuple[str, str] | None:
@@ -78,6 +81,9 @@ def control_check(url: str) -> Check:
 
 def _looks(settings: Settings) -> Sequence[tuple[str, Look]]:
     looks: list[tuple[str, Look]] = [("Storage", lambda api: _storage(api, settings.storage))]
+    for volume, spec in volume_table(settings.storage).items():
+        if spec.existing_claim:
+            looks.append(("Storage", partial(_claim, spec.existing_claim, settings.namespace, volume)))
     looks.append(("Storage", lambda api: _database(api, settings)))
     if settings.hub.ingress_class:
         looks.append(("Ingress", lambda api: _ingress(api, settings.hub.ingress_class)))
@@ -90,6 +96,8 @@ def _looks(settings: Settings) -> Sequence[tuple[str, Look]]:
 
 
 def _storage(api: Api, storage: Storage) -> Missing | None:
+    if all(spec.existing_claim for spec in volume_table(storage).values()):
+        return None  # nothing is to be made
     if storage.backend == "seaweedfs-csi" and api.get("storage.k8s.io/v1", "csidrivers", CSI_DRIVER) is None:
         return Missing(
             "Storage", f"the cluster has no SeaweedFS CSI driver {CSI_DRIVER}", f"CSIDriver {CSI_DRIVER}",
@@ -98,6 +106,15 @@ def _storage(api: Api, storage: Storage) -> Missing | None:
     if storage.backend == "storageClass":
         return _class(api, storage.storage_class, "storage.storageClass")
     return None  # host paths: only the node knows
+
+
+def _claim(name: str, namespace: str, volume: str, api: Api) -> Missing | None:
+    if api.get("v1", "persistentvolumeclaims", name, namespace) is not None:
+        return None
+    return Missing(
+        "Storage", f"namespace {namespace} has no claim {name}", f"PersistentVolumeClaim {name}",
+        f"correct the config key storage.volumes.{volume}.existingClaim",
+    )  # fmt: skip
 
 
 def _class(api: Api, name: str, key: str) -> Missing | None:

@@ -67,7 +67,7 @@ class Api:
                 server_name=str(cluster.get("tls-server-name") or "") or None,
             )
         except Unanswered as error:
-            raise ApiError(str(error), url, self._remedy(error.kind)) from None
+            raise ApiError(str(error), self._access.server, self._remedy(error.kind)) from None
         if answer.status == 404:
             return None
         if answer.status == 403:
@@ -76,7 +76,7 @@ class Api:
             raise Denied(f"{verb} {what}{where}")
         if answer.status == 401:
             raise ApiError(
-                f"the login is refused ({self._access.source})", url,
+                f"the login is refused ({self._access.source})", self._access.server,
                 "renew its credentials, or pick another by the config key kubernetes:context",
             )  # fmt: skip
         document = _document(answer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.unit.components.conftest import Program
 from tests.unit.components.recorder import DIGEST
 
@@ -100,6 +102,14 @@ class TestDataIsKept:
         made = program({"kubernetes:context": "production"})
         for provider in ("cluster", "cluster-kept"):
             assert made.inputs("pulumi:providers:kubernetes", provider)["context"] == "production"
+
+    def test_several_kubeconfigs_are_the_provider_s_to_merge(
+        self, program: Program, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KUBECONFIG", "/a/config:/b/config")
+        assert program().inputs("pulumi:providers:kubernetes", "cluster")["kubeconfig"] == ""
+        monkeypatch.setenv("KUBECONFIG", "/a/config")
+        assert program().inputs("pulumi:providers:kubernetes", "cluster")["kubeconfig"] == "/a/config"
 
 
 class TestSecrets:

@@ -94,6 +94,24 @@ def test_no_storage_class(setup: Setup) -> None:
     ]
 
 
+def test_a_claim_that_is_taken_over(setup: Setup) -> None:
+    storage = {"volumes": {"models": {"existingClaim": "team-models"}}}
+    assert setup.say(storage=storage) == [
+        "Storage: namespace jupyterhub has no claim team-models (tried PersistentVolumeClaim team-models); correct the "
+        "config key storage.volumes.models.existingClaim"
+    ]
+    setup.objects["/api/v1/namespaces/jupyterhub/persistentvolumeclaims/team-models"] = {}
+    assert setup.say(storage=storage) == []
+
+
+def test_where_all_claims_are_there_no_driver_is_needed(setup: Setup) -> None:
+    del setup.objects[DRIVER]
+    claims = {name: {"existingClaim": name} for name in ("notebooks", "datasets", "models", "examples")}
+    for name in claims:
+        setup.objects[f"/api/v1/namespaces/jupyterhub/persistentvolumeclaims/{name}"] = {}
+    assert setup.say(storage={"volumes": claims}) == []
+
+
 def test_no_default_class_matters_until_the_database_has_its_claim(setup: Setup) -> None:
     setup.objects[CLASSES]["items"].pop()
     (sentence,) = setup.say()
@@ -147,7 +165,7 @@ def test_an_api_that_is_away_is_said_once(setup: Setup, closed_port: int, soon: 
     setup.server.url = f"http://localhost:{closed_port}"
     (sentence,) = setup.say()
     assert sentence.startswith("Kubernetes API: the connection is refused")
-    assert f"(tried GET http://localhost:{closed_port}/apis/storage.k8s.io/v1/csidrivers" in sentence
+    assert f"(tried GET http://localhost:{closed_port});" in sentence
 
 
 @pytest.mark.parametrize(
