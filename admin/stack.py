@@ -41,6 +41,7 @@ class PulumiStack:
         """Does nothing yet; a stack that is not there shows at the first question."""
         self.name = name
         self.folder = folder
+        self._listed: dict[str, dict[str, Any]] = {}
         self.project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
 
     def run(self, arguments: Sequence[str], *, timeout: float = 300) -> str:
@@ -76,8 +77,8 @@ class PulumiStack:
         return answer
 
     def config(self) -> StackConfig:
-        """The configuration, secrets left out."""
-        listed: dict[str, dict[str, Any]] = json.loads(self.run(["config", "--json"], timeout=60))
+        """The configuration, secrets left out; read once."""
+        listed = self._listed = self._listed or json.loads(self.run(["config", "--json"], timeout=60))
         return StackConfig(
             values={
                 key: "" if entry.get("secret") else str(entry.get("value", ""))
@@ -100,8 +101,8 @@ class PulumiStack:
 
     def secret(self, key: str) -> str:
         """One secret: from the stack, else from the environment variable that may stand in for it, else ""."""
-        listed = json.loads(self.run(["config", "--json"], timeout=60))
-        if listed.get(f"{self.project}:{key}", {}).get("secret"):
+        full = key if ":" in key else f"{self.project}:{key}"
+        if full in self.config().encrypted:
             value = self.run(["config", "get", key], timeout=60).removesuffix("\n")
             if value:
                 return value

@@ -17,6 +17,7 @@ from components.identity import OIDC_SECRET_KEY, redirect_uri
 from components.notebook_values import CA_FILE, CA_FOLDER, HubFacts, config_map_volume, singleuser, spawner
 from components.profiles import PACKAGE, SHIM
 from components.settings.models import Image, Settings
+from components.verify_service import roles, services
 
 __all__ = ["HubFacts", "hub_values", "thinkube_values"]
 
@@ -113,6 +114,8 @@ def _hub(settings: Settings, facts: HubFacts) -> dict[str, Any]:
             "thinkube.io/oidc-secret-digest": facts.oidc_digest,
             "thinkube.io/ca-bundle-digest": facts.ca_digest,
         },
+        "services": services(),
+        "loadRoles": roles(),
         "networkPolicy": {"enabled": True},
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}},
         **_image("image", hub.image, hub.image_pull_policy),

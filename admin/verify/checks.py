@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from admin.errors import AdminError
-from admin.verify import api
+from admin.verify import api, discovery, gpu, hub, identity, images, server, storage, tls
 from admin.verify.model import Check
 
-CHECKS: tuple[Check, ...] = (*api.check.checks,)
+_ROOMS = (api, storage, identity, images, tls, hub, discovery, gpu, server)
+CHECKS: tuple[Check, ...] = tuple(check for room in _ROOMS for check in room.check.checks)
 
 
 def chosen(only: str) -> tuple[Check, ...]:

@@ -96,8 +96,8 @@ def namespaced(namespace: str, kind: str, name: str = "", api: str = "api/v1") -
     return f"/{api}/namespaces/{namespace}/{kind}" + (f"/{name}" if name else "")
 
 
-def found(cluster: Reader, path: str, what: str, remedy: str, **query: str) -> Object:
-    """The object at `path`. Raises Failed naming `what` if it is not there or may not be seen."""
+def found(cluster: Reader, path: str, what: str, remedy: str, **query: str) -> Any:
+    """The object (or list) at `path`. Raises Failed naming `what` if it is not there or may not be seen."""
     try:
         answer = cluster.get(path, **query)
     except Refused as error:
@@ -109,7 +109,7 @@ def found(cluster: Reader, path: str, what: str, remedy: str, **query: str) -> O
         raise Failed(f"No answer from the API server: {error}.", "See V-API-01.") from error
     if answer is None:
         raise Failed(f"There is no {what}.", remedy)
-    return dict(answer)
+    return answer
 
 
 def secret_value(secret: Object, key: str) -> str:

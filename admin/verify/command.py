@@ -98,7 +98,7 @@ def table(findings: Sequence[Finding]) -> Table:
     rows.add_column("code", no_wrap=True)
     rows.add_column("check")
     rows.add_column("result", no_wrap=True)
-    rows.add_column("seen, reason, remedy")
+    rows.add_column("seen, reason, remedy", overflow="fold")
     for finding in findings:
         texts = [finding.seen, finding.reason, f"-> {finding.remedy}" if finding.remedy else ""]
         rows.add_row(

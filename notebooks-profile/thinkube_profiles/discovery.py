@@ -171,6 +171,16 @@ class Discovery:
         control_age = max((age for age, feed in ages if feed is not self.catalogue), default=0.0)
         return Facts(self.resources.value or (), self._joined, control_age, overdue, missing)
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since the last good answer, by source; infinite where there was none."""
+        now = self._clock()
+        feeds: dict[str, float | None] = {
+            "resources": self.resources.answered_at,
+            "images": self.images.answered_at,
+            "catalogue": self.catalogue.answered_at,
+        }
+        return {name: float("inf") if at is None else now - at for name, at in feeds.items()}
+
     async def _keep_asking(self) -> None:
         pause = 0.5
         try:

@@ -16,6 +16,7 @@ from traitlets import Any as AnyTrait
 from .choices import Choice, Refusal, User, choose, image_offers, size_offers
 from .discovery import Discovery
 from .form import render_form, render_notice
+from .metrics import expose
 from .rules import Settings
 
 
@@ -103,6 +104,7 @@ def install(c: Any, settings: Settings, discovery: Discovery | None = None) -> D
     # A refused start counts as a failed spawn; with a limit, a user could end the hub by asking for
     # nonsense five times.
     c.KubeSpawner.consecutive_failure_limit = 0
+    expose(found)
     found.ensure_started()
     return found
 
