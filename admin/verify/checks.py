@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from admin.errors import AdminError
-from admin.verify import api, discovery, gpu, hub, identity, images, server, storage, tls
+from admin.verify import api, discovery, examples, gpu, hub, identity, images, server, storage, tls
 from admin.verify.model import Check
 
-_ROOMS = (api, storage, identity, images, tls, hub, discovery, gpu, server)
+_ROOMS = (api, storage, identity, images, tls, hub, discovery, examples, gpu, server)
 CHECKS: tuple[Check, ...] = tuple(check for room in _ROOMS for check in room.check.checks)
 
 
