@@ -33,7 +33,8 @@ def registry(context: Context) -> str:
         )
     if status != 200:
         raise Failed(
-            f"Registry {name} answers HTTP {status}.", "See its log, and that harbor_registry names a registry."
+            f"Registry {name} answers HTTP {status}.",
+            "See its log, and that harbor_registry names a registry.",
         )
     return f"{name} as {user}"
 

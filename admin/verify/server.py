@@ -103,7 +103,10 @@ def remove(context: Context) -> list[str]:
         return _pods(context)
     server = (answer.json().get("servers") or {}).get("")
     if server and server.get("ready"):
-        left += _remove_files(context)
+        try:
+            left += _remove_files(context)
+        except (Failed, ValueError, TypeError, KeyError) as fault:
+            left.append(f"files {PREFIX}*: {fault}")  # the server goes all the same
     if server:
         hub(context, "DELETE", f"{USER}/server")
         # a server that is still starting is not stopped at once: ask again until it is gone
@@ -121,8 +124,8 @@ def _remove_quietly(context: Context) -> None:
     """At the end of a run, which may have ended because the hub is away: say what is left, raise nothing."""
     try:
         left = remove(context)
-    except (Failed, ValueError) as fault:
-        left = [str(fault)]
+    except Exception as fault:  # whatever it is: other clean-up comes after this one
+        left = [f"{VERIFY_USER}: {fault}"]
     if left:
         print(f"The clean-up was not complete: {'; '.join(left)}. The next run tries again.", file=sys.stderr)
 

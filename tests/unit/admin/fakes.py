@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,11 +31,14 @@ class FakeWeb:
 
     answers: dict[tuple[str, str], Any] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
+    fallback: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         answer = self.answers.get((request.method, str(request.url).partition("?")[0]))
-        if callable(answer):
+        if answer is None:
+            answer = self.fallback(request)
+        elif callable(answer):
             answer = answer(request)
         if answer is None:
             raise httpx.ConnectError("connection refused", request=request)
