@@ -227,7 +227,7 @@ CASES = [
     Case("V-EXAMPLES-02", OK, "5 days ago", {
         w.CRON: {"spec": {"schedule": "0 4 * * 0"}, "status": {"lastSuccessfulTime": w.ago(days=5, hours=1)}},
     }),
-    Case("V-EXAMPLES-02", OK, "10 min ago", {w.JOBS: {"items": [w.job("by-hand", "Complete", w.ago(minutes=10))]}}),
+    Case("V-EXAMPLES-02", OK, "2 h ago", {w.JOBS: {"items": [w.job("by-hand", "Complete", w.ago(hours=2.2))]}}),
     Case("V-GPU-01", OK, "none"),
     Case("V-GPU-01", OK, "n1: 2 nvidia.com/gpu", nodes(capacity=GPU, allocatable=GPU)),
     Case("V-GPU-01", OK, "7 nvidia.com/mig-1g.5gb",

@@ -188,6 +188,27 @@ class TestLogin:
             assert set(spawner) <= set(KubeSpawner.class_traits(config=True))
 
 
+class TestVerify:
+    """The service behind `make verify` reaches one user, who is nobody, and no other."""
+
+    def test_the_token_is_the_charts_to_make(self) -> None:
+        assert values_of(MINIMAL)["hub"]["services"] == {"verify": {"display": False}}
+
+    def test_the_role_ends_at_that_user(self) -> None:
+        roles = values_of(MINIMAL)["hub"]["loadRoles"]
+        assert set(roles) == {"verify"}
+        assert roles["verify"]["services"] == ["verify"]
+        assert [
+            scope for scope in roles["verify"]["scopes"] if not scope.endswith("!user=thinkube-verify")
+        ] == ["read:metrics"]
+
+    def test_jupyterhub_knows_the_scopes(self) -> None:
+        from jupyterhub.scopes import scope_definitions
+
+        for scope in values_of(MINIMAL)["hub"]["loadRoles"]["verify"]["scopes"]:
+            assert scope.partition("!")[0] in scope_definitions
+
+
 class TestIngress:
     """TLS always, by whichever way the certificate comes."""
 
