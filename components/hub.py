@@ -1,8 +1,8 @@
 """The zero-to-jupyterhub release, and the objects beside it that it needs.
 
-Owns the hub's right to read the catalogue, the certificate, the CA bundle and the release. Leaves alone:
-the values (hub_values.py), and whatever the chart makes by itself (service accounts, network policies,
-Ingress, own secrets).
+Owns the hub's right to read the catalogue, the certificate, the CA bundle and the release. Leaves alone: the
+values (hub_values.py), the entry on the dashboard (service_entry.py), and whatever the chart makes by itself (service
+accounts, network policies, Ingress, own secrets).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from components import cluster
 from components.hub_values import hub_values
 from components.identity import OidcUrls
 from components.notebook_values import CA_FILE, HubFacts
+from components.service_entry import service_config_map
 from components.settings.models import Chart, Image, Settings
 
 RELEASE = "jupyterhub"
@@ -109,6 +110,7 @@ class JupyterHub(pulumi.ComponentResource):
             max_history=10,
             opts=cluster.own(self, args.cluster, depends_on=before),
         )
+        service_config_map(name, settings, args.namespace, args.cluster, self, release)
         self.url = f"https://{settings.hub_host}"
         self.status = release.status.status
         self.register_outputs({"url": self.url, "status": self.status})

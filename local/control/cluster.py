@@ -1,4 +1,4 @@
-"""What the service reads from the cluster: nodes, running pods, image manifests; plain dicts, as the API
+"""What the service reads from the cluster: nodes, running pods, image manifests, services; plain dicts, as the API
 gives them.
 
 Owns the access (address, CA and token of the pod's own service account). Leaves alone what the answers mean.
@@ -15,12 +15,13 @@ import aiohttp
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 MANIFEST_LABEL = "thinkube.io/image-manifest=true"
+SERVICE_LABEL = "thinkube.io/managed=true"
 
 Json = dict[str, Any]
 
 
 class Cluster(Protocol):
-    """The three lists that the service needs; tests put plain objects in this place."""
+    """The lists and figures that the service needs; tests put plain objects in this place."""
 
     async def nodes(self) -> list[Json]:
         """All nodes."""
@@ -30,6 +31,12 @@ class Cluster(Protocol):
 
     async def image_manifests(self) -> list[Json]:
         """ConfigMaps labelled `thinkube.io/image-manifest: "true"`."""
+
+    async def service_configs(self) -> list[Json]:
+        """ConfigMaps labelled `thinkube.io/managed: "true"`."""
+
+    async def replicas(self, plural: str, namespace: str, name: str) -> tuple[int, int]:
+        """(wanted, ready) replicas of a deployment, statefulset or daemonset; zeros where it is not there."""
 
 
 class ApiServer:
@@ -74,15 +81,36 @@ class ApiServer:
         return await self._list("/api/v1/pods", fieldSelector="status.phase!=Succeeded,status.phase!=Failed")
 
     async def image_manifests(self) -> list[Json]:
+        return await self._config_maps(MANIFEST_LABEL)
+
+    async def service_configs(self) -> list[Json]:
+        return await self._config_maps(SERVICE_LABEL)
+
+    async def replicas(self, plural: str, namespace: str, name: str) -> tuple[int, int]:
+        try:
+            found = await self._get(f"/apis/apps/v1/namespaces/{namespace}/{plural}/{name}")
+        except aiohttp.ClientResponseError as error:
+            if error.status != 404:
+                raise
+            return 0, 0
+        status = found.get("status") or {}
+        if plural == "daemonsets":
+            return status.get("desiredNumberScheduled") or 0, status.get("numberReady") or 0
+        return (found.get("spec") or {}).get("replicas") or 0, status.get("readyReplicas") or 0
+
+    async def _config_maps(self, label: str) -> list[Json]:
         if not self._namespaces:
-            return await self._list("/api/v1/configmaps", labelSelector=MANIFEST_LABEL)
+            return await self._list("/api/v1/configmaps", labelSelector=label)
         found: list[Json] = []
         for namespace in self._namespaces:
-            path = f"/api/v1/namespaces/{namespace}/configmaps"
-            found += await self._list(path, labelSelector=MANIFEST_LABEL)
+            found += await self._list(f"/api/v1/namespaces/{namespace}/configmaps", labelSelector=label)
         return found
 
     async def _list(self, path: str, **query: str) -> list[Json]:
+        items: list[Json] = (await self._get(path, **query)).get("items") or []
+        return items
+
+    async def _get(self, path: str, **query: str) -> Json:
         if self._session is None:
             raise RuntimeError("ApiServer is used outside `async with`.")
         # The kubelet rotates the token in place: read it anew for each call.
@@ -90,5 +118,5 @@ class ApiServer:
         async with self._session.get(
             self._base + path, params=query, headers={"Authorization": f"Bearer {token}"}
         ) as answer:
-            items: list[Json] = (await answer.json()).get("items") or []
-            return items
+            content: Json = await answer.json()
+            return content

@@ -64,7 +64,12 @@ def manifests(
             "kind": "ClusterRole",
             "metadata": meta(reader, cluster_wide=True),
             "rules": [
-                {"apiGroups": [""], "resources": ["nodes", "pods", "configmaps"], "verbs": ["get", "list"]}
+                {"apiGroups": [""], "resources": ["nodes", "pods", "configmaps"], "verbs": ["get", "list"]},
+                {
+                    "apiGroups": ["apps"],
+                    "resources": ["deployments", "statefulsets", "daemonsets"],
+                    "verbs": ["get"],
+                },
             ],
         },
         {

@@ -6,6 +6,7 @@ Errors are `{"detail": ...}`.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -13,15 +14,19 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 
+import aiohttp
 from aiohttp import web
 
 from .cluster import Cluster, Json
 from .images import Inventory
 from .resources import ResourceCache
+from .services import Services, by_type
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/api/v1"
+DISCOVERY_SECONDS = 300  # thinkube-control's own, both
+HEALTH_SECONDS = 10
 _DETAILS = {404: "Not Found", 405: "Method Not Allowed"}
 _BOUNDS = {"default_cpu_cores": (1, 128), "default_memory_gb": (1, 512), "default_gpu_count": (0, 8)}
 
@@ -43,6 +48,9 @@ def make_app(cluster: Cluster, token: str, cache_seconds: float) -> web.Applicat
             web.get(f"{PREFIX}/jupyterhub/config", service.config),
             web.put(f"{PREFIX}/jupyterhub/config", service.update_config),
             web.post(f"{PREFIX}/harbor/images/sync", service.sync),
+            web.get(f"{PREFIX}/services/", service.services),
+            web.post(f"{PREFIX}/services/sync", service.sync_services),
+            web.post(f"{PREFIX}/services/{{id}}/health-check", service.check_health),
         ]
     )
     return app
@@ -54,6 +62,7 @@ class _Service:
         self._token = token.encode()
         self._cache = cache
         self._inventory = Inventory()
+        self._services = Services()
         now = datetime.now(UTC).isoformat()
         self._config: Json = {
             "id": str(uuid.uuid4()),
@@ -73,8 +82,22 @@ class _Service:
             log.info("Images at start: %s", self._inventory.sync(await self._cluster.image_manifests()))
         except Exception as error:
             log.warning("Image manifests could not be read, sync later: %s", error)
+        await self._discover()
+        discovery = asyncio.create_task(self._discover_for_ever())
         async with self._cache.warm():
             yield
+        discovery.cancel()
+
+    async def _discover(self) -> None:
+        try:
+            await self._services.discover(self._cluster)
+        except Exception as error:
+            log.error("Services could not be read: %r", error)
+
+    async def _discover_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(DISCOVERY_SECONDS)
+            await self._discover()
 
     async def health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -112,6 +135,25 @@ class _Service:
             return web.json_response({"detail": f"Sync failed: {error}"}, status=500)
         return web.json_response({"message": "Sync completed successfully", "statistics": statistics})
 
+    async def services(self, request: web.Request) -> web.Response:
+        self._authenticate(request)
+        return web.json_response(self._services.listed())
+
+    async def sync_services(self, request: web.Request) -> web.Response:
+        self._authenticate(request)
+        try:
+            found = by_type(await self._services.discover(self._cluster))
+        except Exception as error:
+            return web.json_response({"detail": f"Service sync failed: {error}"}, status=500)
+        return web.json_response({"message": "Service sync completed successfully", "discovered": found})
+
+    async def check_health(self, request: web.Request) -> web.Response:
+        self._authenticate(request)
+        row = self._services.row(request.match_info["id"])
+        if row is None:
+            return web.json_response({"detail": "Service not found"}, status=404)
+        return web.json_response(await self._services.check(row, _probe))
+
     def _authenticate(self, request: web.Request) -> None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
@@ -120,6 +162,16 @@ class _Service:
                 content_type="application/json",
                 headers={"WWW-Authenticate": 'Bearer, ApiKey realm="api"'},
             )
+
+
+async def _probe(url: str) -> int:
+    """Status of a GET; like thinkube-control's, it looks at no certificate: a health check carries nothing."""
+    timeout = aiohttp.ClientTimeout(total=HEALTH_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, ssl=False, allow_redirects=False) as answer,
+    ):
+        return answer.status
 
 
 def _config_problems(body: object) -> list[Json]:

@@ -21,6 +21,8 @@ class FakeCluster:
         self.node_list: list[dict[str, Any]] = []
         self.pod_list: list[dict[str, Any]] = []
         self.configmap_list: list[dict[str, Any]] = []
+        self.service_list: list[dict[str, Any]] = []
+        self.running: dict[tuple[str, str, str], tuple[int, int]] = {}
         self.fail: Exception | None = None
         self.pod_reads = 0
 
@@ -33,6 +35,12 @@ class FakeCluster:
 
     async def image_manifests(self) -> list[dict[str, Any]]:
         return self._give(self.configmap_list)
+
+    async def service_configs(self) -> list[dict[str, Any]]:
+        return self._give(self.service_list)
+
+    async def replicas(self, plural: str, namespace: str, name: str) -> tuple[int, int]:
+        return self.running.get((plural, namespace, name), (0, 0))
 
     def _give(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if self.fail:

@@ -44,7 +44,8 @@ def test_the_token_stands_in_its_secret_alone() -> None:
 
 def test_rights_are_read_only() -> None:
     assert by_kind()["ClusterRole"]["rules"] == [
-        {"apiGroups": [""], "resources": ["nodes", "pods", "configmaps"], "verbs": ["get", "list"]}
+        {"apiGroups": [""], "resources": ["nodes", "pods", "configmaps"], "verbs": ["get", "list"]},
+        {"apiGroups": ["apps"], "resources": ["deployments", "statefulsets", "daemonsets"], "verbs": ["get"]},
     ]
 
 
