@@ -9,10 +9,12 @@ Of oauthenticator 17.4 and JupyterHub 5.5 it uses: `httpfetch`, `authenticate`, 
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
 from jupyterhub import orm
+from jupyterhub.apihandlers.users import ActivityAPIHandler
 from jupyterhub.utils import maybe_future, new_token
 from oauthenticator.generic import GenericOAuthenticator
 from oauthenticator.oauth2 import OAuthLoginHandler, OAuthLogoutHandler
@@ -168,6 +170,11 @@ class KeycloakAuthenticator(GenericOAuthenticator):  # type: ignore[misc]
         not fail with Keycloak, so that it keeps what is known; the latter is refused here and, where the same
         request asked before, in `pre_spawn_start`.
         """
+        if isinstance(handler, ActivityAPIHandler) and handler.get_token():
+            # A server that reports that its kernels work. It may outlive its user's session (after a logout, over
+            # night), and must not look idle then. It is no sign of the user: the next page asks as if it had not been.
+            asyncio.get_running_loop().call_soon(setattr, user, "_auth_refreshed", user._auth_refreshed)
+            return True
         try:
             answer = await self._ask_again(user, handler)
         except ProviderAway as away:

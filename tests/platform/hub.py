@@ -40,13 +40,18 @@ class Hub:
 
     def submit_login(self, page: Page, user: str, password: str) -> None:
         """Open the hub and fill in Keycloak's form."""
-        page.goto(f"{self.url}/hub/home")
-        page.get_by_role("button", name="Sign in with Keycloak").click()
-        expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))
+        self.open_login_form(page)
         self.picture(page, "login")
         page.fill("#username", user)
         page.fill("#password", password)
         page.click("#kc-login")
+
+    def open_login_form(self, page: Page) -> None:
+        """From the hub's home page to Keycloak's form, which a browser without a session there gets."""
+        page.goto(f"{self.url}/hub/home")
+        page.get_by_role("button", name="Sign in with Keycloak").click()
+        expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))
+        expect(page.locator("#username")).to_be_visible()
 
     def log_in(self, page: Page, user: str) -> None:
         """Log in with the right password and wait for the hub's home page."""
@@ -107,17 +112,31 @@ class Hub:
         assert answer.status_code == 201, answer.text
         return NotebookServer(f"{self.url}/user/{user}/", answer.json()["token"], self.ca_file)
 
+    def cookies(self, page: Page) -> dict[str, str]:
+        """What this browser would send to the hub's pages, as anybody who copied it could."""
+        return {c["name"]: c["value"] for c in page.context.cookies(f"{self.url}/hub/")}
+
     def api(self, page: Page, method: str, path: str, body: Any = None) -> httpx.Response:
         """Ask the hub's REST API as the person who is logged in here, with the cookies that a page would send."""
-        cookies = {c["name"]: c["value"] for c in page.context.cookies(f"{self.url}/hub/")}
+        cookies = self.cookies(page)
         return self.request(method, f"hub/api/{path}", json=body, cookies=cookies)
 
     def request(
-        self, method: str, path: str, *, cookies: dict[str, str] | None = None, **arguments: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        cookies: dict[str, str] | None = None,
+        extra_headers: dict[str, str] | None = None,
+        **arguments: Any,
     ) -> httpx.Response:
         """A request to the hub without a browser, redirects not followed."""
         sent = cookies or {}
-        headers = {"X-XSRFToken": sent.get("_xsrf", ""), "Referer": f"{self.url}/hub/home"}
+        headers = {
+            "X-XSRFToken": sent.get("_xsrf", ""),
+            "Referer": f"{self.url}/hub/home",
+            **(extra_headers or {}),
+        }
         with httpx.Client(
             verify=ssl.create_default_context(cafile=str(self.ca_file)), trust_env=False, timeout=30
         ) as client:
@@ -130,6 +149,18 @@ class Hub:
         selector = "component=singleuser-server"
         pods: list[Any] = core.list_namespaced_pod(self.tenant.namespace, label_selector=selector).items
         return pods
+
+    def pod(self, component: str) -> str:
+        """Name of the ready pod of `hub` or `proxy`; "" while there is none."""
+        core = client.CoreV1Api(api_client())
+        pods = core.list_namespaced_pod(
+            self.tenant.namespace, label_selector=f"app=jupyterhub,component={component}"
+        ).items
+        for pod in pods:
+            ready = any(c.type == "Ready" and c.status == "True" for c in pod.status.conditions or ())
+            if ready and not pod.metadata.deletion_timestamp:
+                return str(pod.metadata.name)
+        return ""
 
     def exec(self, pod: str, *command: str) -> str:
         """Run a command in a notebook's container; its output."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -93,6 +94,30 @@ class TestStart:
         assert "log out and log in again" in message(refused)
         until(lambda: put_out(browser), 5)
         assert world.pods == []
+
+    def test_a_server_whose_users_session_ended_still_reports_that_it_works(
+        self, hub: Hub, account: Account, browser: Any
+    ) -> None:
+        browser.get("home")
+        made = browser.post(
+            f"api/users/{account.name}/tokens",
+            json={"note": "server"},
+            headers={"X-XSRFToken": browser.cookies["_xsrf"], "Referer": f"{hub.url}home"},
+        )
+        assert made.status_code == 201, made.text
+        token = made.json()["token"]
+        server = hub.visitor()
+        server.headers["Authorization"] = f"token {token}"
+        account.access_token = account.refresh_token = "ended"
+        until(lambda: server.get("api/user").status_code == 403, 5)
+        for _ in range(2):
+            report = server.post(
+                f"api/users/{account.name}/activity", json={"last_activity": datetime.now(UTC).isoformat()}
+            )
+            assert report.status_code == 200, report.text
+            # and that opens nothing else
+            assert server.get("api/user").status_code == 403
+            assert put_out(browser)
 
     def test_an_expired_access_token_is_renewed(self, hub: Hub, account: Account, browser: Any) -> None:
         account.access_token = "expired"
