@@ -1,6 +1,6 @@
 # Every target is one line to a script or module; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status preview verify test test-unit check
+.PHONY: help up down status preview verify review test test-unit check
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -24,6 +24,9 @@ ADMIN = $(if $(filter local,$(STACK)),python -m local exec --) python -m admin
 
 verify: ## prove that a deploy works: STACK=name (default: local), ARGS=--json
 	@scripts/run $(ADMIN) verify --stack $(STACK) $(ARGS)
+
+review: ## what an update would change, as Markdown for a pull request: STACK=name (default: local), ARGS='--output FILE'
+	@scripts/run $(ADMIN) review --stack $(STACK) $(ARGS)
 
 test: ## all tests: unit, engine, platform
 	@scripts/run pytest $(ARGS)

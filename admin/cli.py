@@ -8,10 +8,12 @@ import typer
 from rich.console import Console
 
 from admin.errors import COULD_NOT_RUN, AdminError
+from admin.review.command import review
 from admin.verify.command import verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(verify)
+app.command()(review)
 
 
 @app.callback()

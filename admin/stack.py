@@ -46,15 +46,28 @@ class PulumiStack:
 
     def run(self, arguments: Sequence[str], *, timeout: float = 300) -> str:
         """Standard output of `pulumi ARGUMENTS --stack NAME`. Raises AdminError with the CLI's own words."""
+        done = self.attempt(arguments, timeout=timeout)
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+            raise AdminError(f"pulumi {' '.join(arguments[:2])} --stack {self.name} failed: {said}")
+        return done.stdout
+
+    def attempt(
+        self, arguments: Sequence[str], *, timeout: float = 300, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`pulumi ARGUMENTS --stack NAME`, whatever its exit code; ``env`` is added to the caller's environment.
+
+        Raises AdminError where the CLI is missing or does not end.
+        """
         command = ["pulumi", "--non-interactive", "--color", "never", *arguments, "--stack", self.name]
         try:
-            done = subprocess.run(
+            return subprocess.run(
                 command,
                 cwd=self.folder,
                 capture_output=True,
                 text=True,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+                env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true", **(env or {})},
                 timeout=timeout,
                 check=False,
             )
@@ -66,10 +79,6 @@ class PulumiStack:
             raise AdminError(
                 f"pulumi {arguments[0]}: no end after {timeout:.0f} s; is its backend reachable?"
             ) from late
-        if done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-            raise AdminError(f"pulumi {' '.join(arguments[:2])} --stack {self.name} failed: {said}")
-        return done.stdout
 
     def outputs(self) -> dict[str, Any]:
         """The program's exports; secret ones are `[secret]`."""
