@@ -34,5 +34,5 @@ test: ## all tests: unit, engine, platform
 test-unit: ## the tests that need nothing but Python
 	@scripts/run pytest tests/unit $(ARGS)
 
-check: ## ruff, mypy strict, shellcheck, hadolint
+check: ## ruff, mypy strict, shellcheck, hadolint, actionlint
 	@scripts/run scripts/check

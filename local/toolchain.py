@@ -82,6 +82,14 @@ HELM = GoTool(
 )
 COREDNS = GoTool("coredns", versions.COREDNS, "github.com/coredns/coredns", ("coredns",))
 PAUSE = GoTool("pause", versions.PAUSE, ".", ("pause",))
+# of scripts/check; nothing that the platform needs
+ACTIONLINT = GoTool(
+    "actionlint",
+    versions.ACTIONLINT,
+    "github.com/rhysd/actionlint/cmd/actionlint",
+    ("actionlint",),
+    (f"github.com/rhysd/actionlint.version=v{versions.ACTIONLINT}",),
+)
 GO_TOOLS = (KUBERNETES, PULUMI, LANGUAGE_HOST, HELM, COREDNS, PAUSE)
 
 

@@ -12,6 +12,7 @@ PULUMI = "3.256.0"
 PULUMI_LANGUAGE_PYTHON = "3.68.0"  # newer ones live in a module that no Go proxy serves
 HELM = "3.20.2"
 COREDNS = "1.14.5"
+ACTIONLINT = "1.7.7"  # of scripts/check, not of the platform
 PAUSE = "1"  # our own, in local/tools/pause
 KEYCLOAK = "26.4.5"
 JUPYTERHUB_CHART = "4.4.0"
