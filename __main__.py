@@ -5,6 +5,7 @@ from pathlib import Path
 import pulumi
 
 from components.cluster import connect
+from components.examples import ExamplesSync, ExamplesSyncArgs
 from components.hub import JupyterHub, JupyterHubArgs
 from components.identity import HubIdentity, HubIdentityArgs
 from components.images import NotebookImages, NotebookImagesArgs
@@ -97,6 +98,20 @@ hub = JupyterHub(
         default_image=Image(
             name=f"{images.default.registry}/{images.default.repository}", tag=images.default.tag
         ),
+    ),
+)
+examples = ExamplesSync(
+    "examples",
+    ExamplesSyncArgs(
+        cluster=cluster,
+        namespace=workspace.namespace,
+        claim=volumes.claims["examples"],
+        examples=settings.examples,
+        ca_bundle=settings.examples.ca_bundle or settings.identity.ca_bundle,
+        token=secrets.examples_token,
+        image=images.default_reference,
+        pull_secret=workspace.pull_secret,
+        folder=Path("examples-sync"),
     ),
 )
 

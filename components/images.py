@@ -55,6 +55,8 @@ class NotebookImages(pulumi.ComponentResource):
     """registry/repository:tag@digest by image name"""
     default: NotebookImage
     """the image that users get unless they pick another"""
+    default_reference: pulumi.Output[str]
+    """the same as registry/repository@digest, as pods run it"""
     catalogue: pulumi.Output[str]
     """name of the catalogue ConfigMap"""
 
@@ -70,6 +72,9 @@ class NotebookImages(pulumi.ComponentResource):
             for image in images
         }
         self.default = next(image for image in images if image.default)
+        self.default_reference = pulumi.Output.concat(
+            self.default.registry, "/", self.default.repository, "@", digests[self.default.metadata.name]
+        )
         content = pulumi.Output.all(**digests).apply(
             lambda known: manifest(images, known, args.project, args.owner)
         )
@@ -99,13 +104,7 @@ class NotebookImages(pulumi.ComponentResource):
                     cluster=args.cluster,
                     namespace=args.namespace,
                     pull_secret=args.pull_secret,
-                    image=pulumi.Output.concat(
-                        self.default.registry,
-                        "/",
-                        self.default.repository,
-                        "@",
-                        digests[self.default.metadata.name],
-                    ),
+                    image=self.default_reference,
                     url=args.control_url,
                     token=args.control_token,
                     catalogue=content,

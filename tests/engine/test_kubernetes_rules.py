@@ -176,8 +176,11 @@ def test_job_is_awaited(program: Program, cluster: Cluster, namespace: str, phas
         else:
             with pytest.raises(
                 EngineError, match="Job j failed: Job has reached the specified backoff limit"
-            ):
+            ) as failure:
                 program(source).up()
+            assert f"[Error] {LAST_WORDS}" in str(failure.value), (
+                "what the container said, not only that it failed"
+            )
 
 
 def test_unreachable_cluster_previews_and_fails_the_update(program: Program, tmp_path: Path) -> None:
@@ -193,8 +196,11 @@ def test_unreachable_cluster_previews_and_fails_the_update(program: Program, tmp
         stack.up()
 
 
+LAST_WORDS = "there is no such repository"
+
+
 class PodEnds:
-    """While it is entered, every pod of a namespace ends in ``phase``."""
+    """While it is entered, every pod of a namespace ends in ``phase``, with last words."""
 
     def __init__(self, cluster: Cluster, namespace: str, phase: str) -> None:
         self._cluster, self._path, self._phase = cluster, f"/api/v1/namespaces/{namespace}/pods", phase
@@ -211,6 +217,9 @@ class PodEnds:
     def _end(self) -> None:
         while not self._stop.wait(0.3):
             for pod in self._cluster.request("GET", self._path)["items"]:
-                body = {"status": {"phase": self._phase}}
+                ended = {"exitCode": 1, "reason": "Error", "message": f"{LAST_WORDS}\n"}
+                container = {"name": "c", "image": "none", "imageID": "", "ready": False, "restartCount": 0}
+                statuses = [{**container, "state": {"terminated": ended}}] if self._phase == "Failed" else []
+                body = {"status": {"phase": self._phase, "containerStatuses": statuses}}
                 path = f"{self._path}/{pod['metadata']['name']}/status"
                 self._cluster.request("PATCH", path, body=body, kind="merge-patch+json")

@@ -128,13 +128,31 @@ def _secret(_: Cluster, secret: Json, __: bool) -> str | None:
     return None
 
 
-def _job(_: Cluster, job: Json, __: bool) -> str | None:
+def _job(cluster: Cluster, job: Json, __: bool) -> str | None:
     state = job_state(job)
     if state == "Failed":
         conditions = job["status"]["conditions"]
         why = next((c.get("message") or c.get("reason") for c in conditions if c["type"] == "Failed"), "")
-        raise NotReady(f"Job {metadata(job)['name']} failed: {why}", job)
+        reasons = [str(why), *_last_words(cluster, job)]
+        raise NotReady(f"Job {metadata(job)['name']} failed: {'; '.join(reasons)}", job)
     return None if state else f"Job {metadata(job)['name']} has not completed"
+
+
+def _last_words(cluster: Cluster, job: Json) -> list[str]:
+    """How the containers of a Job's pods ended, in their own words: what the official provider's pod checker adds."""
+    data = metadata(job)
+    pods = cluster.request(
+        "GET",
+        f"/api/v1/namespaces/{data['namespace']}/pods",
+        query={"labelSelector": f"batch.kubernetes.io/job-name={data['name']}"},
+    )
+    words = []
+    for pod in pods.get("items", []):
+        for status in pod.get("status", {}).get("containerStatuses") or []:
+            ended = status.get("state", {}).get("terminated") or {}
+            if ended.get("reason") and ended.get("message"):
+                words.append(f"[Pod {metadata(pod)['name']}]: [{ended['reason']}] {ended['message'].strip()}")
+    return words
 
 
 def _ingress(cluster: Cluster, ingress: Json, _: bool) -> str | None:

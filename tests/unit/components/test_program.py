@@ -28,7 +28,9 @@ class TestWhatIsMade:
         ]
         assert sorted(types["keycloak:index/group:Group"]) == ["identity-group-jupyter_admin"]
         assert "keycloak:index/realm:Realm" not in types
-        assert "kubernetes:batch/v1:Job" not in types, "without a token nothing can be asked to sync"
+        assert types["kubernetes:batch/v1:Job"] == ["examples-first"], (
+            "without a token nothing can be asked to sync"
+        )
         assert made.outputs["url"] == "https://jupyter.example.org"
         assert made.outputs["claims"] == {
             "notebooks": "jupyter-notebooks-pvc",
@@ -51,7 +53,8 @@ class TestWhatIsMade:
         }
         assert kinds == {
             "Namespace", "PersistentVolume", "PersistentVolumeClaim", "ConfigMap", "Secret", "Role", "RoleBinding",
-            "Job", "Release", "Realm", "Client", "GroupMembershipProtocolMapper", "Group", "Image",
+            "Job", "CronJob", "NetworkPolicy", "Release",
+            "Realm", "Client", "GroupMembershipProtocolMapper", "Group", "Image",
         }  # fmt: skip
         assert sorted(typ for typ in made.types() if typ.startswith("pulumi:providers:")) == [
             "pulumi:providers:docker",
@@ -207,7 +210,7 @@ class TestSync:
     def test_job(self, program: Program) -> None:
         job = program(
             {}, {"harbor_robot_token": "a", "keycloak_admin_password": "b", "thinkube_control_token": "c"}
-        ).inputs("kubernetes:batch/v1:Job")
+        ).inputs("kubernetes:batch/v1:Job", "images-sync")
         assert "name" not in job["metadata"], "autonamed, or a new catalogue could not replace it"
         assert "ttlSecondsAfterFinished" not in job["spec"], (
             "a Job that is gone would run again with every up"
