@@ -1,4 +1,4 @@
-"""Traefik of the platform: TLS in front of Keycloak, the registry and every Ingress of the cluster.
+"""Traefik of the platform: TLS in front of Keycloak, the registry, git and every Ingress of the cluster.
 
 It listens on the node's address only and reaches pods directly, since it runs where the node does.
 """
@@ -12,6 +12,7 @@ from local.cluster_parts import INGRESS_CLASS
 from local.containers import port_in_use
 from local.daemons import Daemon
 from local.files import write, write_yaml
+from local.git_server import PORT as GIT_PORT
 from local.keycloak import PORT as KEYCLOAK_PORT
 from local.paths import CA_BUNDLE, CA_FILE, DOMAIN, KUBECONFIG, NODE_ADDRESS, STATE, TLS
 from local.toolchain import wheel_binary
@@ -24,7 +25,8 @@ def prepare() -> None:
     """Write the CA, the bundle of the system's CAs and ours, the platform's certificate and Traefik's routes."""
     WEB_CA.ensure()
     write(CA_BUNDLE, _SYSTEM_BUNDLE.read_bytes() + CA_FILE.read_bytes(), 0o644)
-    cert, key = WEB_CA.issue("platform", common_name=DOMAIN, hosts=[f"auth.{DOMAIN}", f"harbor.{DOMAIN}"])
+    names = [f"{name}.{DOMAIN}" for name in ("auth", "harbor", "git")]
+    cert, key = WEB_CA.issue("platform", common_name=DOMAIN, hosts=names)
 
     def route(host: str, service: str) -> dict[str, object]:
         return {
@@ -34,13 +36,21 @@ def prepare() -> None:
             "tls": {},
         }
 
-    def service(port: int) -> dict[str, object]:
-        return {"loadBalancer": {"servers": [{"url": f"http://{NODE_ADDRESS}:{port}"}]}}
+    def service(port: int, address: str = NODE_ADDRESS) -> dict[str, object]:
+        return {"loadBalancer": {"servers": [{"url": f"http://{address}:{port}"}]}}
 
     dynamic = {
         "http": {
-            "routers": {"keycloak": route("auth", "keycloak"), "registry": route("harbor", "registry")},
-            "services": {"keycloak": service(KEYCLOAK_PORT), "registry": service(5000)},
+            "routers": {
+                "keycloak": route("auth", "keycloak"),
+                "registry": route("harbor", "registry"),
+                "git": route("git", "git"),
+            },
+            "services": {
+                "keycloak": service(KEYCLOAK_PORT),
+                "registry": service(5000),
+                "git": service(GIT_PORT, "127.0.0.1"),
+            },
         },
         "tls": {"certificates": [{"certFile": str(cert), "keyFile": str(key)}]},
     }

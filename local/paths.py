@@ -48,6 +48,6 @@ DNS_ADDRESS = f"{INSTANCE.prefix}.128.10"
 DOMAIN = INSTANCE.domain
 # the tests' own stack, realm and names; another name gives a second developer a share of the same platform
 TEST_STACK = os.environ.get("THINKUBE_TEST_STACK", "test")
-HOSTS = tuple(f"{name}.{DOMAIN}" for name in ("auth", "harbor", "jupyter", f"jupyter.{TEST_STACK}"))
+HOSTS = tuple(f"{name}.{DOMAIN}" for name in ("auth", "harbor", "git", "jupyter", f"jupyter.{TEST_STACK}"))
 KEYCLOAK_URL = f"https://auth.{DOMAIN}"
 REGISTRY = f"harbor.{DOMAIN}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from local import (
     cluster_parts,
     containers,
+    git_server,
     images,
     ingress,
     keycloak,
@@ -89,6 +90,7 @@ def daemons(credentials: Credentials) -> list[Daemon]:
         containers.registry(),
         containers.docker_engine(),
         keycloak.daemon(credentials),
+        git_server.daemon(),
         ingress.daemon(),
         seaweed.server(),
         provisioner.daemon(),
@@ -150,6 +152,7 @@ def _start(credentials: Credentials) -> None:
             teardown.end_processes()  # of before a reboot or a kill: nothing of it can work in a new namespace
         network.up()
     ingress.prepare()
+    git_server.prepare()
     kubernetes_config.prepare()
     containers.prepare(credentials)
     if seaweed.server().pid() is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from local import cluster_parts, ingress, seaweed
+from local import cluster_parts, git_server, ingress, seaweed
 from local import versions as pinned
 from local.credentials import Credentials
 from local.engine import PROVIDERS, Stack, Summary
@@ -126,6 +126,7 @@ def _machine_values(tenant: Tenant, built: BuiltImages, certificate: str) -> dic
             "proxyImage": image(built.proxy),
         },
         "control": {"url": tenant.control_url},
+        "examples": {"repositories": [{"url": f"{git_server.URL}/{git_server.EXAMPLES}.git"}]},
     }
 
 

@@ -41,6 +41,8 @@ DEBIAN_PACKAGES: dict[str, str] = {
     "curl": "/usr/bin/curl",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
     "maven": "/usr/bin/mvn",
+    "git": "/usr/lib/git-core/git-http-backend",
+    "lighttpd": "/usr/sbin/lighttpd",
 }
 TEST_PACKAGES: dict[str, str] = {
     "chromium": "/usr/bin/chromium",
@@ -54,4 +56,5 @@ PACKAGE_UNITS: dict[str, tuple[str, ...]] = {
     "docker.io": ("docker.service", "docker.socket"),
     "docker-registry": ("docker-registry.service",),
     "etcd-server": ("etcd.service",),
+    "lighttpd": ("lighttpd.service",),
 }
