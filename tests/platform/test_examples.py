@@ -1,0 +1,78 @@
+"""The examples: cloned before the update ends, read-only and up to date for users, and a failure that says why."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from components.examples import CRON_JOB, JOB
+from local import git_server, seaweed
+from local.cluster_parts import api_client
+from local.engine import Stack
+from local.platform import TEST
+
+NAME = "thinkube-ai-examples"
+
+
+@pytest.fixture(scope="module")
+def volume(hub_stack: Stack) -> Path:
+    """The examples' volume of the deployed stack, as the platform has it."""
+    return seaweed.folder(TEST.stack) / "examples"
+
+
+def test_the_clone_is_there_when_the_update_ends(volume: Path) -> None:
+    job = client.BatchV1Api(api_client()).read_namespaced_job(JOB, TEST.namespace)
+    assert job.status.succeeded == 1
+    assert (volume / NAME).is_symlink()
+    assert (volume / NAME / "common" / "first-steps.ipynb").is_file()
+    status = json.loads((volume / ".status.json").read_text())["repositories"][NAME]
+    assert status["error"] == ""
+    assert (volume / NAME).readlink().name == status["commit"]
+
+
+def test_a_job_made_by_hand_brings_the_next_commit(volume: Path, changed_examples: str) -> None:
+    """As `kubectl create job --from=cronjob/thinkube-ai-examples-sync` does."""
+    job = _run_by_hand()
+    assert job.status.succeeded == 1, job.status
+    assert (volume / NAME).readlink().name == changed_examples
+
+
+@pytest.fixture
+def changed_examples(tmp_path: Path) -> Iterator[str]:
+    """A new commit of the default repository; the checkout's content again after."""
+    (tmp_path / "common").mkdir()
+    (tmp_path / "common" / "first-steps.ipynb").write_text("{}")
+    (tmp_path / "new.md").write_text(uuid.uuid4().hex)
+    try:
+        yield git_server.publish(tmp_path, git_server.EXAMPLES)
+    finally:
+        git_server.publish(git_server.REPO / "examples", git_server.EXAMPLES)
+        _run_by_hand()
+
+
+def _run_by_hand() -> Any:
+    """Run the CronJob's template once; the Job as it ended."""
+    batch = client.BatchV1Api(api_client())
+    template = batch.read_namespaced_cron_job(CRON_JOB, TEST.namespace).spec.job_template
+    name = f"manual-sync-{uuid.uuid4().hex[:6]}"
+    body = client.V1Job(
+        metadata=client.V1ObjectMeta(name=name, labels=template.metadata.labels), spec=template.spec
+    )
+    batch.create_namespaced_job(TEST.namespace, body)
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            job = batch.read_namespaced_job(name, TEST.namespace)
+            if job.status.succeeded or job.status.failed:
+                return job
+            time.sleep(1)
+        raise AssertionError(f"{name} did not end: {job.status}")
+    finally:
+        batch.delete_namespaced_job(name, TEST.namespace, propagation_policy="Background")
