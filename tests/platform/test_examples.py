@@ -16,6 +16,7 @@ from components.examples import CRON_JOB, JOB
 from local import git_server, seaweed
 from local.cluster_parts import api_client
 from local.engine import Stack
+from local.paths import REPO
 from local.platform import TEST
 
 NAME = "thinkube-ai-examples"
@@ -53,7 +54,7 @@ def changed_examples(tmp_path: Path) -> Iterator[str]:
     try:
         yield git_server.publish(tmp_path, git_server.EXAMPLES)
     finally:
-        git_server.publish(git_server.REPO / "examples", git_server.EXAMPLES)
+        git_server.publish(REPO / "examples", git_server.EXAMPLES)
         _run_by_hand()
 
 
