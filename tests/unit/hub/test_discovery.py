@@ -237,12 +237,15 @@ async def test_whatever_the_service_does_costs_the_hub_nothing(
 ) -> None:
     assert await asking.refresh()
     service.behave = behaviour
-    stall = asyncio.create_task(longest_stall())
-    begun = time.monotonic()
-    assert not await asking.refresh()
-    assert time.monotonic() - begun < 1
-    stall.cancel()
-    assert await stall < 0.25
+    stalls = []
+    for _ in range(3):  # a busy machine stalls a loop now and then, code that blocks does it each time
+        stall = asyncio.create_task(longest_stall())
+        begun = time.monotonic()
+        assert not await asking.refresh()
+        assert time.monotonic() - begun < 1
+        stall.cancel()
+        stalls.append(await stall)
+    assert min(stalls) < 0.25
     assert asking.facts().overdue
     assert len(asking.facts().nodes) == 2
 
