@@ -8,12 +8,14 @@ import typer
 from rich.console import Console
 
 from admin.errors import COULD_NOT_RUN, AdminError
+from admin.graph.command import graph
 from admin.review.command import review
 from admin.verify.command import verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(verify)
 app.command()(review)
+app.command()(graph)
 
 
 @app.callback()

@@ -125,8 +125,7 @@ class Cluster:
             )
         except urllib3.exceptions.HTTPError as problem:
             raise Unreachable(
-                f"configured Kubernetes cluster is unreachable: the API server at {self.server} does not answer: "
-                f"{problem}"
+                f"The Kubernetes API server at {self.server} does not answer ({problem})."
             ) from None
         try:
             content: Json = json.loads(answer.data or b"{}")

@@ -126,9 +126,7 @@ class Releases:
                 news["version"] = str(self._helm.chart(news)["version"])
             except HelmError as problem:
                 failures.append(
-                    rpc.CheckFailure(
-                        "chart", f"{problem}; check the chart name and repository configuration."
-                    )
+                    rpc.CheckFailure("chart", f"{problem}; check the chart's name and repository")
                 )
         return rpc.CheckResponse(wrap_map(news, request.new_inputs), failures)
 
@@ -142,8 +140,7 @@ class Releases:
         live = changes(
             _without_nulls(state.get("values") or {}), _without_nulls(news.get("values") or {}), "values"
         )
-        # what earlier releases left stays: because it is meant to, or, without any value, by Helm's rule
-        if news.get("reuseValues") or not news.get("values"):
+        if news.get("reuseValues"):  # what earlier releases left is meant to stay
             live = {path: kind for path, kind in live.items() if kind is not rpc.PropertyDiffKind.DELETE}
         found |= live
         if state.get("version") != news.get("version"):
@@ -233,7 +230,7 @@ def _state(inputs: Properties, release: Json, found: Json) -> Properties:
         **release,
         "version": chart["version"],
         "values": found.get("config") or {},
-        "resourceNames": resource_names(found.get("manifest") or "", found["namespace"]),
+        "resourceNames": resource_names(found.get("manifest") or ""),
         "status": {
             "appVersion": chart.get("appVersion", ""),
             "chart": chart["name"],
