@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from local import cluster_parts, git_server, ingress, seaweed
+from local import addresses, cluster_parts, git_server, ingress, seaweed
 from local import versions as pinned
 from local.credentials import Credentials
 from local.engine import PROVIDERS, Stack, Summary
@@ -92,6 +92,7 @@ def deploy(stack: Stack, tenant: Tenant) -> Summary:
     life = cluster_parts.cluster_id()
     fresh_cluster = known.exists() and known.read_text() != life
     summary = stack.up(refresh=fresh_cluster)
+    addresses.provide(tenant)
     known.write_text(life)
     return summary
 

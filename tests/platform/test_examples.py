@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes import client
 
 from components.examples import CRON_JOB, JOB
 from local import git_server, seaweed
 from local.cluster_parts import api_client
-from local.engine import Stack
+from local.engine import EngineError, Stack
 from local.paths import REPO
 from local.platform import TEST
 
@@ -43,6 +44,33 @@ def test_a_job_made_by_hand_brings_the_next_commit(volume: Path, changed_example
     job = _run_by_hand()
     assert job.status.succeeded == 1, job.status
     assert (volume / NAME).readlink().name == changed_examples
+
+
+def test_a_branch_that_is_not_there_fails_the_update_and_users_keep_what_they_have(
+    hub_stack: Stack, volume: Path, examples_from: Callable[..., None]
+) -> None:
+    before = (volume / NAME).readlink()
+    examples_from(ref="no-such-branch")
+
+    with pytest.raises(EngineError, match="it has no branch or tag no-such-branch"):
+        hub_stack.up()
+
+    assert (volume / NAME).readlink() == before
+
+
+@pytest.fixture
+def examples_from(hub_stack: Stack) -> Iterator[Callable[..., None]]:
+    """Changes the repository's configuration; as it was, and deployed, after."""
+    before = yaml.safe_load(hub_stack.config_file.read_text())["config"][f"{hub_stack.project}:examples"]
+
+    def configure(**change: str) -> None:
+        repository = {**before["repositories"][0], **change}
+        hub_stack.set_config({"examples": {**before, "repositories": [repository]}})
+
+    yield configure
+    hub_stack.set_config({"examples": before})
+    assert hub_stack.up().counts["same"] > 0
+    assert client.BatchV1Api(api_client()).read_namespaced_job(JOB, TEST.namespace).status.succeeded == 1
 
 
 @pytest.fixture
