@@ -129,5 +129,5 @@ def _look_up(call: Callable[[], T], sentence: str) -> T:
     try:
         return call()
     except Exception as answer:  # the SDK raises nothing finer
-        reason = str(answer).strip().partition("\n")[0]
+        reason = " ".join(str(answer).split())  # on several lines, and the last one says it
         raise pulumi.RunError(f"{sentence}\n  ({reason})") from answer

@@ -93,6 +93,8 @@ class HubIdentity(pulumi.ComponentResource):
             username=args.admin_username,
             password=args.admin_password,
             root_ca_certificate=identity.ca_bundle or None,
+            # a busy Keycloak takes longer than the 5 s that the SDK sets
+            client_timeout=60,
             opts=pulumi.ResourceOptions(parent=self),
         )
         child = pulumi.ResourceOptions(parent=self, provider=provider)

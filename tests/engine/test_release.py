@@ -77,7 +77,7 @@ def test_release_from_install_to_uninstall(
         "0.1.0",
         "7",
     )
-    assert stack.outputs()["names"] == {"ConfigMap/v1": ["small-cm", "extra"]}
+    assert stack.outputs()["names"] == {"ConfigMap/v1": [f"{namespace}/extra", f"{namespace}/small-cm"]}
     assert stack.up().changes == {}
     assert stack.refresh().changes == {}
     assert stack.up().changes == {}
@@ -132,16 +132,24 @@ def test_failed_install_is_kept_and_repaired(program: Program, chart: Path, name
     assert stack.outputs()["status"]["status"] == "deployed"
 
 
-def test_values_that_go_are_gone(program: Program, chart: Path, cluster: Cluster, namespace: str) -> None:
-    """An upgrade without any value does not keep the last release's, as helm by itself would."""
+def test_one_value_that_goes_is_gone_all_that_go_stay(
+    program: Program, chart: Path, cluster: Cluster, namespace: str
+) -> None:
+    """Helm's rule: an upgrade without any value keeps the last release's."""
     program(source(chart, namespace)).up()
     bare = f"""
     import pulumi_kubernetes as k8s
     k8s.helm.v3.Release("r", name="small", namespace="{namespace}", chart="{chart}")
     """
+    one = bare.replace(f'chart="{chart}"', f'chart="{chart}", values={{"token": "x"}}')
+    assert program(one).up().changes == {"update": 1}
+    assert word(cluster, namespace) == "default"
+    program(source(chart, namespace)).up()
     stack = program(bare)
     assert stack.up().changes == {"update": 1}
-    assert word(cluster, namespace) == "default"
+    assert word(cluster, namespace) == "one"
+    assert stack.up().changes == {}
+    assert stack.refresh().changes == {}
     assert stack.up().changes == {}
 
 
@@ -154,5 +162,5 @@ def test_existing_release_is_not_taken(
 
 
 def test_missing_chart_fails_in_preview(program: Program, namespace: str, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match="check the chart's name and repository"):
+    with pytest.raises(EngineError, match="check the chart name and repository configuration"):
         program(source(tmp_path / "nowhere", namespace)).preview()

@@ -47,9 +47,10 @@ class Docker:
         """Fail, naming the host, when the engine does not answer."""
         done = self._docker(["version", "--format", "{{.Server.Version}}"], self._logins)
         if done.returncode != 0:
+            reason = (done.stdout.strip().splitlines() or [""])[-1]
             raise ProviderError(
-                f"No Docker engine answers at {self._host}; start one, or set the Docker provider's host "
-                f"(DOCKER_HOST). {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ''}".rstrip()
+                f"failed to connect to any docker daemon: none answers at {self._host}; start one, or set the Docker "
+                f"provider's host (DOCKER_HOST). {reason}".rstrip()
             )
 
     def build(
@@ -75,7 +76,11 @@ class Docker:
             logins = (*self._logins, *([login] if login else []))
             done = self._docker([*command, str(build["context"])], logins, executable, kit, report)
             if done.returncode != 0:
-                raise ProviderError(f"building {image} failed{_step(done.stdout)}:\n{_last(done.stdout)}")
+                reason = (done.stdout.strip().splitlines() or ["no reason given"])[-1]
+                raise ProviderError(
+                    f"error reading build output: {reason}\n"
+                    f"building {image} failed{_step(done.stdout)}:\n{_last(done.stdout)}"
+                )
             return id_file.read_text().strip()
 
     def push(self, image: str, login: Login | None, report: Callable[[str], None]) -> str:
@@ -85,7 +90,7 @@ class Docker:
         if done.returncode != 0:
             reason = done.stdout.strip().splitlines()[-1:] or ["no reason given"]
             raise ProviderError(
-                f"pushing {image} failed: {reason[0]} (is the registry reachable, and the login right?)"
+                f"error reading push output: {reason[0]} ({image}: is the registry reachable, the login right?)"
             )
         found = re.findall(r"digest: (sha256:[0-9a-f]{64})", done.stdout)
         if not found:

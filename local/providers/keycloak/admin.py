@@ -60,17 +60,17 @@ class Admin:
         if who.client_secret:
             form["client_secret"] = who.client_secret
         path = f"/realms/{quote(who.realm, safe='')}/protocol/openid-connect/token"
-        answer = self._send("POST", path, urlencode(form).encode(), "application/x-www-form-urlencoded", "")
+        failed = "error initializing keycloak provider: failed to perform initial login to Keycloak: "
+        try:
+            answer = self._send(
+                "POST", path, urlencode(form).encode(), "application/x-www-form-urlencoded", ""
+            )
+        except ProviderError as problem:
+            raise ProviderError(f"{failed}{problem}") from None
         content = _json(answer.data)
         if answer.status != 200 or not isinstance(content, dict):
-            reason = (
-                content.get("error_description") or content.get("error")
-                if isinstance(content, dict)
-                else None
-            )
             raise ProviderError(
-                f"error initializing keycloak provider: {who.url} refused the login of "
-                f"{who.username or who.client_id} in realm {who.realm}: {reason or f'HTTP {answer.status}'}."
+                f"{failed}error sending POST request to {who.url}{path}: {answer.status} {answer.reason}"
             )
         self._token = content["access_token"]
 
@@ -119,7 +119,7 @@ class Admin:
             text = answer.data.decode(errors="replace").strip()
             raise ApiError(
                 answer.status,
-                f"error sending {method} request to {full}: {answer.status} {answer.reason}. {text}".strip(),
+                f"error sending {method} request to {full}: {answer.status} {answer.reason}. Response body: {text}",
             )
         return _json(answer.data), answer.headers.get("Location", "")
 
@@ -133,9 +133,7 @@ class Admin:
             )
         except urllib3.exceptions.HTTPError as problem:
             raise ProviderError(
-                f"error initializing keycloak provider: Keycloak at {self._login.url} does not answer "
-                f"({problem}); "
-                "check the provider's url and rootCaCertificate."
+                f'error sending request: {method.capitalize()} "{self._login.url}{path}": {problem}'
             ) from None
 
 

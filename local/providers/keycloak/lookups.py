@@ -11,27 +11,21 @@ from local.providers.serve import ProviderError
 def look_up(admin: Admin, function: str, args: Json) -> Json:
     """The answer of a data source. Raises ProviderError when there is no such thing."""
     if function == "keycloak:index/getRealm:getRealm":
-        realm = TYPES["keycloak:index/realm:Realm"].read(admin, args["realm"], {})
-        if realm is None:
-            raise ProviderError(f"realm {args['realm']} does not exist in Keycloak.")
+        admin.get(f"/{quoted(args['realm'])}")  # that it is missing is said in Keycloak's words
+        realm = TYPES["keycloak:index/realm:Realm"].read(admin, args["realm"], {}) or {}
         return {**realm, "id": args["realm"]}
-    try:
-        if function == "keycloak:index/getGroup:getGroup":
-            match = _group(admin, args)
-            return {**group_properties(match, args["realmId"]), "id": match["id"]}
-        if function == "keycloak:index/getGenericProtocolMapper:getGenericProtocolMapper":
-            return _mapper(admin, args)
-        if function == "keycloak:openid/getClient:getClient":
-            clients = admin.get(f"/{quoted(args['realmId'])}/clients", clientId=args["clientId"])
-            if not clients:
-                raise ProviderError(f"openid client with name {args['clientId']} does not exist")
-            place = {"realmId": args["realmId"]}
-            found = TYPES["keycloak:openid/client:Client"].read(admin, clients[0]["id"], place) or {}
-            return {**found, "id": clients[0]["id"]}
-    except ApiError as answer:
-        if answer.status == 404:
-            raise ProviderError(f"realm {args['realmId']} does not exist in Keycloak.") from None
-        raise
+    if function == "keycloak:index/getGroup:getGroup":
+        match = _group(admin, args)
+        return {**group_properties(match, args["realmId"]), "id": match["id"]}
+    if function == "keycloak:index/getGenericProtocolMapper:getGenericProtocolMapper":
+        return _mapper(admin, args)
+    if function == "keycloak:openid/getClient:getClient":
+        clients = admin.get(f"/{quoted(args['realmId'])}/clients", clientId=args["clientId"])
+        if not clients:
+            raise ProviderError(f"openid client with name {args['clientId']} does not exist")
+        place = {"realmId": args["realmId"]}
+        found = TYPES["keycloak:openid/client:Client"].read(admin, clients[0]["id"], place) or {}
+        return {**found, "id": clients[0]["id"]}
     raise ProviderError(f"{function} is not among the functions the stand-in Keycloak provider knows.")
 
 

@@ -44,8 +44,11 @@ class Resource:
     secrets: tuple[str, ...] = ()
 
     def problems(self, inputs: Json) -> list[tuple[str, str]]:
-        """What is wrong with complete inputs: (input, reason)."""
+        """What is wrong with complete inputs, as preview says it: (input, reason)."""
         return []
+
+    def refuse(self, inputs: Json) -> None:
+        """Raise ProviderError for what the official provider finds out only when it makes or changes the object."""
 
     def create(self, admin: Admin, inputs: Json) -> str:
         raise NotImplementedError
@@ -107,25 +110,36 @@ class Client(Resource):
     table = CLIENT
     extra = ("realmId", "accessType", "extraConfig", "import")
     required = ("realmId", "accessType")
+    replacing = ("realmId", "import")
     named = "clientId"
     secrets = ("clientSecret",)
 
     def problems(self, inputs: Json) -> list[tuple[str, str]]:
-        found = []
         if inputs.get("accessType") not in ACCESS_TYPES:
-            found.append(("accessType", f"accessType is one of {', '.join(ACCESS_TYPES)}"))
+            return [("accessType", f"accessType is one of {', '.join(ACCESS_TYPES)}")]
+        return []
+
+    def refuse(self, inputs: Json) -> None:
         flows = inputs.get("standardFlowEnabled") or inputs.get("implicitFlowEnabled")
-        if flows and not inputs.get("validRedirectUris"):
-            found.append(
-                ("validRedirectUris", "the standard and implicit flows need at least one valid redirect uri")
-            )
+        other = inputs.get("directAccessGrantsEnabled") or inputs.get("serviceAccountsEnabled")
         if inputs.get("validRedirectUris") and not flows:
-            found.append(
-                ("validRedirectUris", "valid redirect uris go with the standard or the implicit flow only")
+            raise ProviderError(
+                "valid_redirect_uris cannot be set when standard or implicit flow is not enabled"
             )
-        if inputs.get("serviceAccountsEnabled") and inputs.get("accessType") != "CONFIDENTIAL":
-            found.append(("serviceAccountsEnabled", "a service account needs accessType CONFIDENTIAL"))
-        return found
+        if inputs["accessType"] == "BEARER-ONLY" and (flows or other):
+            raise ProviderError(
+                "validation error: Keycloak cannot issue tokens for bearer-only clients; no oauth2 flows can be "
+                "enabled for this client"
+            )
+        if flows and not inputs.get("validRedirectUris"):
+            raise ProviderError(
+                "validation error: standard (authorization code) and implicit flows require at least one valid "
+                "redirect uri"
+            )
+        if inputs.get("serviceAccountsEnabled") and inputs["accessType"] == "PUBLIC":
+            raise ProviderError(
+                "validation error: service accounts (client credentials flow) cannot be enabled on public clients"
+            )
 
     def create(self, admin: Admin, inputs: Json) -> str:
         clients = f"/{quoted(inputs['realmId'])}/clients"
@@ -133,11 +147,15 @@ class Client(Resource):
             return admin.post(clients, self._body(inputs, {}))
         found = admin.get(clients, clientId=inputs["clientId"])
         if not found:
-            raise ProviderError(
-                f"openid client with name {inputs['clientId']} does not exist; without import it is made."
-            )
+            raise ProviderError(f"openid client with name {inputs['clientId']} does not exist")
+        # Taking over merges: what is false or empty in the program stays as it is in Keycloak until the next
+        # update, which the difference then asks for.
+        said = {name: value for name, value in inputs.items() if value}
+        body = self._body(said, found[0])
+        for switch in ("publicClient", "bearerOnly"):
+            body[switch] = body[switch] or bool(found[0].get(switch))
         key = str(found[0]["id"])
-        self.update(admin, key, inputs)
+        admin.put(f"{clients}/{quoted(key)}", body)
         return key
 
     def read(self, admin: Admin, key: str, known: Json) -> Json | None:

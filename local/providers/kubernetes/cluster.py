@@ -125,7 +125,8 @@ class Cluster:
             )
         except urllib3.exceptions.HTTPError as problem:
             raise Unreachable(
-                f"The Kubernetes API server at {self.server} does not answer ({problem})."
+                f"configured Kubernetes cluster is unreachable: the API server at {self.server} does not answer: "
+                f"{problem}"
             ) from None
         try:
             content: Json = json.loads(answer.data or b"{}")

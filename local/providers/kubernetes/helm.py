@@ -53,6 +53,23 @@ _REPOSITORY = {
     "username": "--username",
 }
 
+_OF_THE_CLUSTER = frozenset(
+    {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingWebhookConfiguration",
+    }
+)
+"""Kinds that have no namespace."""
+
 
 class HelmError(ProviderError):
     """helm failed; the text is its own reason."""
@@ -75,8 +92,6 @@ class Helm:
             with _values(release) as values:
                 self._run(["lint", str(release["chart"]), "--values", values])
         more = ["--history-max", str(release.get("maxHistory") or 0)]
-        if not release.get("values") and not release.get("reuseValues") and not release.get("resetValues"):
-            more.append("--reset-values")  # without any value, helm would keep the last release's
         self._change("upgrade", release, _UPGRADE, *more)
 
     def uninstall(self, release: Mapping[str, Any]) -> None:
@@ -186,17 +201,19 @@ def record(cluster: Cluster, namespace: str, name: str) -> Json | None:
     return found
 
 
-def resource_names(manifest: str) -> dict[str, list[str]]:
+def resource_names(manifest: str, namespace: str) -> dict[str, list[str]]:
     """Names of the objects in a rendered manifest, by ``Kind/apiVersion`` as the official provider lists
-    them.
+    them: sorted, ``namespace/name`` unless they are the cluster's.
     """
     names: dict[str, list[str]] = {}
     # The C loader: a real chart's manifest takes PyYAML's own a second.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for item in yaml.load_all(manifest, Loader=loader):
         if isinstance(item, dict) and item.get("kind"):
-            names.setdefault(f"{item['kind']}/{item.get('apiVersion')}", []).append(item["metadata"]["name"])
-    return names
+            data = item["metadata"]
+            place = "" if item["kind"] in _OF_THE_CLUSTER else f"{data.get('namespace') or namespace}/"
+            names.setdefault(f"{item['kind']}/{item.get('apiVersion')}", []).append(place + data["name"])
+    return {kind: sorted(found) for kind, found in names.items()}
 
 
 def content_of(asset: Any) -> Json:

@@ -126,7 +126,9 @@ class Releases:
                 news["version"] = str(self._helm.chart(news)["version"])
             except HelmError as problem:
                 failures.append(
-                    rpc.CheckFailure("chart", f"{problem}; check the chart's name and repository")
+                    rpc.CheckFailure(
+                        "chart", f"{problem}; check the chart name and repository configuration."
+                    )
                 )
         return rpc.CheckResponse(wrap_map(news, request.new_inputs), failures)
 
@@ -140,7 +142,8 @@ class Releases:
         live = changes(
             _without_nulls(state.get("values") or {}), _without_nulls(news.get("values") or {}), "values"
         )
-        if news.get("reuseValues"):  # what earlier releases left is meant to stay
+        # what earlier releases left stays: because it is meant to, or, without any value, by Helm's rule
+        if news.get("reuseValues") or not news.get("values"):
             live = {path: kind for path, kind in live.items() if kind is not rpc.PropertyDiffKind.DELETE}
         found |= live
         if state.get("version") != news.get("version"):
@@ -230,7 +233,7 @@ def _state(inputs: Properties, release: Json, found: Json) -> Properties:
         **release,
         "version": chart["version"],
         "values": found.get("config") or {},
-        "resourceNames": resource_names(found.get("manifest") or ""),
+        "resourceNames": resource_names(found.get("manifest") or "", found["namespace"]),
         "status": {
             "appVersion": chart.get("appVersion", ""),
             "chart": chart["name"],

@@ -131,10 +131,9 @@ def _secret(_: Cluster, secret: Json, __: bool) -> str | None:
 def _job(cluster: Cluster, job: Json, __: bool) -> str | None:
     state = job_state(job)
     if state == "Failed":
-        conditions = job["status"]["conditions"]
-        why = next((c.get("message") or c.get("reason") for c in conditions if c["type"] == "Failed"), "")
-        reasons = [str(why), *_last_words(cluster, job)]
-        raise NotReady(f"Job {metadata(job)['name']} failed: {'; '.join(reasons)}", job)
+        failed: Json = next((c for c in job["status"]["conditions"] if c["type"] == "Failed"), {})
+        reasons = [f"[{failed.get('reason', '')}] {failed.get('message', '')}", *_last_words(cluster, job)]
+        raise NotReady("; ".join(reasons), job)
     return None if state else f"Job {metadata(job)['name']} has not completed"
 
 

@@ -39,13 +39,13 @@ EXISTING: dict[str, dict[str, Any]] = {
 
 
 class NotThere(grpc.RpcError):  # type: ignore[misc]
-    """How the engine tells that a look-up found nothing."""
+    """How the engine tells that a look-up found nothing: the reason is not in the first line."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN
 
     def details(self) -> str:
-        return "it does not exist"
+        return "invoking a look-up: 1 error occurred:\n\t* it does not exist\n\n"
 
 
 @dataclass

@@ -99,8 +99,11 @@ def test_what_is_not_there_names_its_key(
     program: Program, monkeypatch: pytest.MonkeyPatch, missing: str, identity: dict[str, Any], key: str
 ) -> None:
     monkeypatch.delitem(recorder.EXISTING, missing)
-    with pytest.raises(pulumi.RunError, match=f"config key identity.{key}: Keycloak does not give"):
+    with pytest.raises(
+        pulumi.RunError, match=f"config key identity.{key}: Keycloak does not give"
+    ) as refusal:
         program({"identity": identity})
+    assert str(refusal.value).endswith("it does not exist)"), "the provider says why in its last line only"
 
 
 def test_a_claim_from_a_client_scope_is_not_looked_for(

@@ -203,6 +203,9 @@ class TestClient:
             assert client[flow] is False
         assert client["fullScopeAllowed"] is False, "an admin's token would carry the admin's rights"
 
+    def test_a_busy_keycloak_has_time_to_answer(self, program: Program) -> None:
+        assert int(program().inputs("pulumi:providers:keycloak")["clientTimeout"]) >= 60
+
 
 class TestSync:
     """With a token, thinkube-control is told of each new catalogue, from inside the cluster."""

@@ -122,21 +122,6 @@ async def test_check_makes_up_a_name_as_the_bridge_does() -> None:
         (CLIENT_TYPE, {"accessType": "PUBLIC"}, "realmId is required"),
         (
             CLIENT_TYPE,
-            {"realmId": "r", "accessType": "PUBLIC", "standardFlowEnabled": True},
-            "at least one valid redirect",
-        ),
-        (
-            CLIENT_TYPE,
-            {"realmId": "r", "accessType": "PUBLIC", "validRedirectUris": ["x"]},
-            "go with the standard",
-        ),
-        (
-            CLIENT_TYPE,
-            {"realmId": "r", "accessType": "PUBLIC", "serviceAccountsEnabled": True},
-            "needs accessType",
-        ),
-        (
-            CLIENT_TYPE,
             {"realmId": "r", "accessType": "PUBLIC", "authorization": {}},
             "authorization is not among",
         ),
@@ -147,6 +132,34 @@ async def test_check_makes_up_a_name_as_the_bridge_does() -> None:
 async def test_check_refuses(token: str, inputs: dict[str, Any], reason: str) -> None:
     failures = (await check(token, inputs)).failures or []
     assert any(reason in failure.reason for failure in failures), [failure.reason for failure in failures]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "reason"),
+    [
+        ({"accessType": "PUBLIC", "standardFlowEnabled": True}, "require at least one valid redirect uri"),
+        (
+            {"accessType": "PUBLIC", "validRedirectUris": ["x"]},
+            "cannot be set when standard or implicit flow",
+        ),
+        ({"accessType": "PUBLIC", "serviceAccountsEnabled": True}, "cannot be enabled on public clients"),
+        ({"accessType": "BEARER-ONLY", "directAccessGrantsEnabled": True}, "no oauth2 flows can be enabled"),
+    ],
+)
+async def test_flows_that_do_not_fit_are_found_out_by_the_update_only(
+    inputs: dict[str, Any], reason: str
+) -> None:
+    """The official provider's preview lets them pass."""
+    assert not (await check(CLIENT_TYPE, {"realmId": "r", **inputs})).failures
+    with pytest.raises(ProviderError, match=reason):
+        TYPES[CLIENT_TYPE].refuse({"realmId": "r", **inputs})
+
+
+async def test_taking_over_and_not_are_two_resources() -> None:
+    live = {"realmId": "r", "clientId": "c", "import": True}
+    assert (await diff(CLIENT_TYPE, live, {"realmId": "r", "clientId": "c", "import": False})).replaces == [
+        "import"
+    ]
 
 
 async def test_check_waits_for_what_is_unknown() -> None:

@@ -318,4 +318,24 @@ def test_values_layers_and_manifest_names() -> None:
     }
     item = "{{kind: A, apiVersion: v1, metadata: {{name: {name}}}}}\n"
     manifest = "---\n".join(["", item.format(name="x"), "# only a comment\n", item.format(name="y")])
-    assert resource_names(manifest) == {"A/v1": ["x", "y"]}
+    assert resource_names(manifest, "n") == {"A/v1": ["n/x", "n/y"]}
+
+
+def test_names_of_a_release_are_sorted_with_the_namespace_of_those_that_have_one() -> None:
+    manifest = """
+kind: Role
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: z, namespace: other}
+---
+kind: Role
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: a}
+---
+kind: PriorityClass
+apiVersion: scheduling.k8s.io/v1
+metadata: {name: hub}
+"""
+    assert resource_names(manifest, "n") == {
+        "Role/rbac.authorization.k8s.io/v1": ["n/a", "other/z"],
+        "PriorityClass/scheduling.k8s.io/v1": ["hub"],
+    }
