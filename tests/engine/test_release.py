@@ -106,6 +106,21 @@ def test_release_from_install_to_uninstall(
         word(cluster, namespace)
 
 
+def test_an_object_changed_inside_a_release_is_put_right_by_the_next_upgrade_only(
+    program: Program, chart: Path, cluster: Cluster, namespace: str
+) -> None:
+    """A release's state is what Helm recorded: its objects are not looked at."""
+    stack = program(source(chart, namespace))
+    stack.up()
+    path = f"/api/v1/namespaces/{namespace}/configmaps/small-cm"
+    cluster.request("PATCH", path, body={"data": {"word": "hand"}}, kind="merge-patch+json")
+    assert stack.refresh().changes == {}
+    assert stack.up().changes == {}
+    assert word(cluster, namespace) == "hand"
+    program(source(chart, namespace, extra="other")).up()
+    assert word(cluster, namespace) == "one"
+
+
 def test_failed_upgrade_says_why_and_the_next_one_works(
     program: Program, chart: Path, cluster: Cluster, namespace: str
 ) -> None:
