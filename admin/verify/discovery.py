@@ -64,10 +64,12 @@ def compared(context: Context, listed: object) -> str:
     catalogue = found(context.cluster, path, f"ConfigMap {CATALOGUE}", "Run `pulumi up --refresh`.")
     images = json.loads(catalogue["data"]["manifest.json"])["images"]
     entries = listed if isinstance(listed, list) else []
+    # where an image lies is in the entry's metadata (thinkube-control, api/jupyter_images.py)
+    places = [entry.get("metadata") for entry in entries if isinstance(entry, dict)]
     known = {
-        (entry.get("registry"), entry.get("repository"), entry.get("tag"))
-        for entry in entries
-        if isinstance(entry, dict)
+        (place.get("registry"), place.get("repository"), place.get("tag"))
+        for place in places
+        if isinstance(place, dict)
     }
     repositories = {place[:2] for place in known}
     sync = "Set thinkube_control_token and run `pulumi up`, or press its image sync."

@@ -72,7 +72,6 @@ CSINODES = "/apis/storage.k8s.io/v1/csinodes"
 OIDC = f"{w.NS}/secrets/jupyterhub-oidc-secret"
 HUB_SECRET = f"{w.NS}/secrets/hub"
 JUPYTER = f"{w.CONTROL}/backend:8000/proxy/api/v1/images/jupyter"
-LISTED = {"registry": "harbor.example.org", "repository": "library/tk-jupyter-scipy", "tag": "old"}
 WHO = f"{w.HUB}/hub/api/user"
 GPU = {"nvidia.com/gpu": "2"}
 
@@ -202,7 +201,8 @@ CASES = [
     Case("V-DISCOVERY-02", FAILED, "(HTTP 503", {JUPYTER: Refused(503, "no endpoints available")}),
     Case("V-DISCOVERY-02", FAILED, "There is no answer of thinkube-control", {JUPYTER: None}),
     Case("V-DISCOVERY-02", FAILED, "does not list tk-jupyter-scipy", {JUPYTER: []}),
-    Case("V-DISCOVERY-02", WARNING, "another tag", {JUPYTER: [LISTED]}),
+    Case("V-DISCOVERY-02", FAILED, "does not list", {JUPYTER: [{**w.listed_image("abc"), "metadata": None}]}),
+    Case("V-DISCOVERY-02", WARNING, "another tag", {JUPYTER: [w.listed_image("old")]}),
     Case("V-DISCOVERY-03", FAILED, "HTTP 403 to /hub/metrics", answers=status(f"{w.HUB}/hub/metrics", 403)),
     Case("V-DISCOVERY-03", FAILED, "have no thinkube_discovery_age_seconds",
          answers=got(f"{w.HUB}/hub/metrics", w.metrics(images=""))),

@@ -105,17 +105,17 @@ def metrics(**ages: str) -> httpx.Response:
     return httpx.Response(200, text=head + "\n".join(lines) + "\n")
 
 
+def listed_image(tag: str) -> dict[str, Any]:
+    """An entry of thinkube-control's /images/jupyter: where the image lies is in its metadata."""
+    place = {"registry": "harbor.example.org", "repository": "library/tk-jupyter-scipy", "tag": tag}
+    shown = {"display_name": "Data work", "description": "x", "default": True}
+    return {"name": "tk-jupyter-scipy", **shown, "metadata": {"image_size": None, **place}}
+
+
 def fill(cluster: FakeCluster, web: FakeWeb) -> None:
     """Make all well."""
     bound = {"status": {"phase": "Bound"}}
-    listed = [
-        {
-            "registry": "harbor.example.org",
-            "repository": "library/tk-jupyter-scipy",
-            "tag": "abc",
-            "name": "x",
-        }
-    ]
+    listed = [listed_image("abc")]
     cluster.objects |= {
         "/version": {"gitVersion": "v1.34.4"},
         NS: {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
