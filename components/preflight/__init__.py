@@ -12,6 +12,7 @@ import pulumi
 
 from components.preflight.cluster import cluster_check, control_check, in_cluster
 from components.preflight.docker import docker_check
+from components.preflight.git import git_check
 from components.preflight.keycloak import Keycloak, keycloak_check
 from components.preflight.kubeconfig import Choice
 from components.preflight.missing import Check, Missing
@@ -71,6 +72,9 @@ def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
         host = settings.images.docker_host or pulumi.Config("docker").get("host") or ""
         if (engine := docker_check(host)) is not None:
             checks.append(engine)
+    token = plain_secret(config, "examples_token")
+    ca_bundle = settings.examples.ca_bundle or identity.ca_bundle
+    checks += [git_check(repository, token, ca_bundle) for repository in settings.examples.repositories]
     return checks
 
 

@@ -52,6 +52,12 @@ def test_a_branch_that_is_not_there_fails_the_update_and_users_keep_what_they_ha
     before = (volume / NAME).readlink()
     examples_from(ref="no-such-branch")
 
+    with pytest.raises(
+        EngineError, match=r"Examples repository: it has no branch or tag no-such-branch .*\[\]\.ref"
+    ):
+        hub_stack.preview()
+
+    hub_stack.set_config({"preflight": "false"})  # then it is the Job that says so
     with pytest.raises(EngineError, match="it has no branch or tag no-such-branch"):
         hub_stack.up()
 
@@ -68,7 +74,7 @@ def examples_from(hub_stack: Stack) -> Iterator[Callable[..., None]]:
         hub_stack.set_config({"examples": {**before, "repositories": [repository]}})
 
     yield configure
-    hub_stack.set_config({"examples": before})
+    hub_stack.set_config({"examples": before, "preflight": "true"})
     assert hub_stack.up().counts["same"] > 0
     assert client.BatchV1Api(api_client()).read_namespaced_job(JOB, TEST.namespace).status.succeeded == 1
 

@@ -108,13 +108,16 @@ class TestWhichChecks:
         return look
 
     def test_by_default(self, services: Any) -> None:
-        everything = ["Docker", "JupyterHub chart", "Keycloak", "Kubernetes API", "Registry"]
+        everything = [
+            *("Docker", "Examples repository", "JupyterHub chart", "Keycloak", "Kubernetes API", "Registry")
+        ]
         assert services({}) == everything
         assert services({"control": {"url": "https://control.example.org"}}) == [
             *everything,
             "thinkube-control",
         ]
         assert services({"docker:host": "ssh://builder"}) == everything[1:]
+        assert "Examples repository" not in services({"examples": {"repositories": []}})
 
     def test_images_that_were_built_elsewhere(self, services: Any) -> None:
         def prebuilt(host: str) -> dict[str, Any]:
