@@ -7,6 +7,8 @@ without one. Adds what the SDK lacks: the error that saves a resource which was 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -113,7 +115,6 @@ def main(provider: Provider, version: str) -> None:
         print(port, flush=True)
         await server.wait_for_termination()
 
-    try:
-        asyncio.run(serve())
-    except KeyboardInterrupt:
-        sys.exit(0)
+    # The engine ends its plugins one after the other when all is done: an orderly way out would only take time.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    asyncio.run(serve())
