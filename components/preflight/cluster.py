@@ -81,6 +81,8 @@ def control_check(url: str) -> Check:
 
 def _looks(settings: Settings) -> Sequence[tuple[str, Look]]:
     looks: list[tuple[str, Look]] = [("Storage", lambda api: _storage(api, settings.storage))]
+    if not settings.create_namespace:
+        looks.append((SERVICE, lambda api: _namespace(api, settings.namespace)))
     for volume, spec in volume_table(settings.storage).items():
         if spec.existing_claim:
             looks.append(("Storage", partial(_claim, spec.existing_claim, settings.namespace, volume)))
@@ -93,6 +95,15 @@ def _looks(settings: Settings) -> Sequence[tuple[str, Look]]:
         )
         looks.append((CONTROL, lambda api: _control(api, *service, port)))
     return looks
+
+
+def _namespace(api: Api, name: str) -> Missing | None:
+    if api.get("v1", "namespaces", name) is not None:
+        return None
+    return Missing(
+        SERVICE, f"the cluster has no namespace {name}", f"Namespace {name}",
+        "correct the config key namespace, or set create_namespace to true to have it made",
+    )  # fmt: skip
 
 
 def _storage(api: Api, storage: Storage) -> Missing | None:

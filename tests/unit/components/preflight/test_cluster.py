@@ -74,6 +74,14 @@ def test_all_is_there(setup: Setup) -> None:
     assert setup.say(storage={"hubDatabase": {"storageClass": "local"}}) == []
 
 
+def test_a_namespace_that_is_not_to_be_made(setup: Setup) -> None:
+    (sentence,) = setup.say(create_namespace=False)
+    assert "no namespace jupyterhub" in sentence
+    assert "create_namespace" in sentence
+    setup.objects["/api/v1/namespaces/jupyterhub"] = {}
+    assert setup.say(create_namespace=False) == []
+
+
 def test_no_csi_driver(setup: Setup) -> None:
     del setup.objects[DRIVER]
     assert setup.say() == [
