@@ -16,6 +16,7 @@ from kubernetes import client
 from playwright.sync_api import Page, expect
 
 from local.cluster_parts import api_client
+from local.paths import KEYCLOAK_URL
 from local.platform import Tenant
 from tests.platform.server import NotebookServer
 
@@ -50,7 +51,7 @@ class Hub:
         """From the hub's home page to Keycloak's form, which a browser without a session there gets."""
         page.goto(f"{self.url}/hub/home")
         page.get_by_role("button", name="Sign in with Keycloak").click()
-        expect(page).to_have_url(re.compile(r"^https://auth\.thinkube\.test/realms/"))
+        expect(page).to_have_url(re.compile(f"^{re.escape(KEYCLOAK_URL)}/realms/"))
         expect(page.locator("#username")).to_be_visible()
 
     def log_in(self, page: Page, user: str) -> None:

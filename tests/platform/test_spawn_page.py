@@ -16,6 +16,7 @@ from local.cluster_parts import api_client
 from local.containers import PAUSE_IMAGE
 from local.control.resources import parse_memory
 from local.credentials import PLAIN_USER
+from local.paths import REGISTRY
 from tests.platform.hub import Hub
 
 FOLLOWS_WITHIN = 20  # seconds: the stack asks every 3 s, the stand-in's own figures are up to 2 s old
@@ -59,8 +60,8 @@ def registered_image(hub: Hub) -> Iterator[str]:
     """An image that somebody else registers: a labelled ConfigMap, then thinkube-control is asked to look."""
     name = "team-notebook"
     image = {
-        "name": name, "registry": "harbor.thinkube.test", "repository": "library/team-notebook", "tag": "2026-11",
-        "source_url": "", "destination_url": f"harbor.thinkube.test/library/{name}:2026-11", "category": "user",
+        "name": name, "registry": REGISTRY, "repository": "library/team-notebook", "tag": "2026-11",
+        "source_url": "", "destination_url": f"{REGISTRY}/library/{name}:2026-11", "category": "user",
         "description": "What the team uses", "source": "built", "protected": False,
         "mirror_date": "2026-11-01T00:00:00Z", "harbor_project": "library",
         "metadata": {"purpose": "jupyter", "display_name": "Team notebook", "gpu_required": False},
