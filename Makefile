@@ -28,7 +28,7 @@ verify: ## prove that a deploy works: STACK=name (default: local), ARGS=--json
 review: ## what an update would change, as Markdown for a pull request: STACK=name (default: local), ARGS='--output FILE'
 	@scripts/run $(ADMIN) review --stack $(STACK) $(ARGS)
 
-test: ## all tests: unit, engine, platform
+test: ## all tests: unit, engine, machine, platform
 	@scripts/run pytest $(ARGS)
 
 test-unit: ## the tests that need nothing but Python

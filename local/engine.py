@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from local import processes
+from local import checkpoint, processes
 from local.eventlog import Change, Summary, followed
 
 __all__ = ["PROVIDERS", "Change", "EngineError", "Stack", "Summary"]
@@ -103,7 +102,7 @@ class Stack:
         text = (self.program / "Pulumi.yaml").read_bytes()
         if not (self._desk / "Pulumi.yaml").exists() or (self._desk / "Pulumi.yaml").read_bytes() != text:
             (self._desk / "Pulumi.yaml").write_bytes(text)
-        if (self.folder / "backend/.pulumi/stacks" / self.project / f"{self.name}.json").exists():
+        if self._checkpoint.exists():
             return
         self._cli(["stack", "init", self.name, "--secrets-provider", "passphrase"], desk=True)
 
@@ -155,9 +154,17 @@ class Stack:
         extra = [argument for urn in targets for argument in ("--target", urn)]
         return self._operation("up", ["--yes", "--skip-preview", *(["--refresh"] if refresh else []), *extra])
 
-    def refresh(self) -> Summary:
-        """Read the world into the state; ``changes`` is the drift. Raises EngineError."""
-        return self._operation("refresh", ["--yes", "--skip-preview"])
+    def refresh(self, *, drop_unfinished: bool = False) -> Summary:
+        """Read the world into the state; ``changes`` is the drift. Raises EngineError.
+
+        ``drop_unfinished``: forget creations that a killed operation may or may not have come to.
+        """
+        extra = ["--clear-pending-creates"] if drop_unfinished else []
+        return self._operation("refresh", ["--yes", "--skip-preview", *extra])
+
+    def unfinished(self) -> list[dict[str, Any]]:
+        """The steps that a killed operation had begun: each a ``type`` (creating, updating...) and the ``resource``."""
+        return checkpoint.unfinished(self._checkpoint)
 
     def destroy(self) -> Summary:
         """Delete what the state holds (retained resources only leave the state). Raises EngineError."""
@@ -179,17 +186,9 @@ class Stack:
         """Release the lock that a killed operation left; harmless when there is none."""
         self._cli(["cancel", "--yes", "--stack", self.name], desk=True)
 
-    def _drop_dead_locks(self) -> None:
-        """Remove locks of this machine's Pulumi processes that are gone: a killed `up` must not stop the next one."""
-        for lock in (self.folder / "backend/.pulumi/locks/organization" / self.project / self.name).glob(
-            "*.json"
-        ):
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                holder = json.loads(lock.read_text())
-                program = Path(f"/proc/{int(holder['pid'])}/comm")
-                alive = program.exists() and program.read_text().startswith("pulumi")
-                if holder["hostname"] == socket.gethostname() and not alive:
-                    lock.unlink()
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "backend/.pulumi/stacks" / self.project / f"{self.name}.json"
 
     def _key(self, key: str) -> str:
         return key if ":" in key else f"{self.project}:{key}"
@@ -223,7 +222,9 @@ class Stack:
 
     def _operation(self, name: str, flags: Sequence[str]) -> Summary:
         self.init()
-        self._drop_dead_locks()
+        checkpoint.drop_dead_locks(
+            self.folder / "backend/.pulumi/locks/organization" / self.project / self.name
+        )
         summary = Summary(name)
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="thinkube-engine-") as folder:

@@ -25,7 +25,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SYSCTLS = Path("/proc/sys")
 FORWARDING = "net/ipv4/ip_forward"
 # https://github.com/kubernetes/kubernetes/blob/v1.34.4/pkg/kubelet/cm/container_manager_linux.go (setupKernelTunables)
-_KUBELETS = (
+KUBELETS = (
     "vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 )  # fmt: skip
@@ -49,7 +49,7 @@ def remember() -> None:
     """Note how the machine is, before anything of it is changed; a note of this boot stays as it is."""
     known = _read()
     fresh_boot = known.get("boot") != BOOT_ID.read_text().strip()
-    values = {name: (SYSCTLS / name).read_text().strip() for name in (FORWARDING, *_KUBELETS)}
+    values = {name: (SYSCTLS / name).read_text().strip() for name in (FORWARDING, *KUBELETS)}
     note = {
         "boot": BOOT_ID.read_text().strip(),
         "platforms": sorted({*known.get("platforms", []), NAME}),

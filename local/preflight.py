@@ -16,7 +16,7 @@ from pathlib import Path
 
 from local import network, packages, toolchain, versions
 from local.errors import PlatformError
-from local.paths import CACHE, NETWORK, STATE
+from local.paths import CACHE, DOMAIN, NETWORK, NODE_ADDRESS, STATE
 
 COLD_DISK_GB, WARM_DISK_GB = 20, 5  # measured: 13 GB of caches, images and layers after a cold `make up`
 MEMORY_GB = 6  # measured: 3.5 GB with one notebook open
@@ -77,6 +77,21 @@ def address_range() -> str | None:
     return None
 
 
+def proxy() -> str | None:
+    """Go's clients take ranges in NO_PROXY, Python's only addresses and domains: both are asked for."""
+    if not any(os.environ.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")):
+        return None
+    needed = (NODE_ADDRESS, NETWORK, f".{DOMAIN}")
+    for name in ("NO_PROXY", "no_proxy"):
+        held = {part.strip() for part in os.environ.get(name, "").split(",")}
+        if missing := [part for part in needed if not held & {part, part.lstrip("."), "*"}]:
+            return (
+                f"An HTTP proxy is set and {name} lacks {','.join(missing)}, so the platform's own addresses would be "
+                f"asked of the proxy: add them (`export {name}=${name},{','.join(missing)}`)."
+            )
+    return None
+
+
 def python_index() -> str | None:
     if all((CACHE / "bin" / name).exists() for name in ("pulumi", "helm")):
         return None
@@ -132,6 +147,7 @@ CHECKS: tuple[Check, ...] = (
     disk,
     memory,
     address_range,
+    proxy,
     debian_packages,
     python_index,
     go_proxy,

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from local import addresses, cluster_parts, git_server, ingress, seaweed
+from local import addresses, cluster_parts, git_server, ingress, recovery, seaweed
+from local import credentials as credential_store
 from local import versions as pinned
 from local.credentials import Credentials
 from local.engine import PROVIDERS, Stack, Summary
@@ -87,7 +88,11 @@ def base_config() -> dict[str, Any]:
 
 
 def deploy(stack: Stack, tenant: Tenant) -> Summary:
-    """``pulumi up``; reads the world first where the cluster is not the one that the state was written for."""
+    """``pulumi up``; reads the world first where the cluster is not the one that the state was written for, and clears
+    up after an engine that was killed at work.
+    """
+    if cleared := recovery.settle(stack, tenant.namespace, credential_store.load()):
+        console.print(f"    [dim]cleared up after a killed operation on {', '.join(cleared)}[/dim]")
     known = stack.folder / "cluster"
     life = cluster_parts.cluster_id()
     fresh_cluster = known.exists() and known.read_text() != life

@@ -29,9 +29,15 @@ written back and are gone, and what it took it has given to the kernel (its log 
 
 def end_orphans() -> None:
     """End what a killed `make` left running: builds, and a Pulumi engine, which saves its state when it is asked to."""
-    processes.end(
-        processes.orphans, (signal.SIGINT, 30), (signal.SIGTERM, 10), (signal.SIGKILL, 5)
-    )  # fmt: skip
+    # the engine alone at first: it needs its plugins to end well what it began
+    processes.end(_orphaned_engines, (signal.SIGINT, 60))
+    processes.end(processes.orphans, (signal.SIGTERM, 10), (signal.SIGKILL, 5))
+
+
+def _orphaned_engines() -> set[int]:
+    return {
+        pid for pid in processes.orphans() if Path((processes.command_line(pid) or [""])[0]).name == "pulumi"
+    }
 
 
 def end_processes() -> None:

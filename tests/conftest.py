@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # unit tests need neither the platform's modules nor what tho
 
 REQUIRED = os.environ.get("REQUIRE_PLATFORM") == "1"
 KEEP = os.environ.get("KEEP_PLATFORM") == "1"  # for development: the next run starts at once
-TIERS = ("engine", "platform")
+TIERS = ("engine", "machine", "platform")
 LOG_TAILS = pytest.StashKey[dict[Path, str]]()
 
 
@@ -50,7 +50,7 @@ def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     from local import paths
     from local import platform as parts
 
-    _fit()
+    fit()
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         print("\nThe embedded platform:")
@@ -99,14 +99,14 @@ def engine_tools(request: pytest.FixtureRequest) -> Path:
 
     needed = ("kube-apiserver", "kube-controller-manager", "pulumi", "pulumi-language-python", "helm")
     if not (all((paths.BIN / name).exists() for name in needed) and shutil.which("etcd")):
-        _fit()
+        fit()
         with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             print("\nTools of the embedded platform:")
             parts.provide(with_tests=True)
     return paths.BIN
 
 
-def _fit() -> None:
+def fit() -> None:
     """Skip where the machine cannot have the platform (no root, too small); what breaks on others is a failure."""
     from local import preflight
     from local.errors import PlatformError
@@ -120,7 +120,7 @@ def _fit() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by their folder, and run the quick tiers first: unit, engine, platform."""
+    """Mark tests by their folder, and run the quick tiers first: unit, engine, machine, platform."""
     order = {"unit": 0, **{tier: number for number, tier in enumerate(TIERS, 1)}}
 
     def tier(item: pytest.Item) -> str:
@@ -134,7 +134,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With REQUIRE_PLATFORM=1 a skipped engine or platform test is a failed one: a skip proves nothing."""
+    """With REQUIRE_PLATFORM=1 a skipped engine, machine or platform test is a failed one: a skip proves nothing."""
     report = yield
     tiers = [tier for tier in TIERS if item.get_closest_marker(tier)]
     if REQUIRED and tiers and report.skipped and not hasattr(report, "wasxfail"):

@@ -56,3 +56,33 @@ def test_a_dead_package_index_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_probe_reports_the_last_line_of_what_failed() -> None:
     assert preflight._quiet(["sh", "-c", "echo first >&2; echo last >&2; exit 3"]) == "last"
     assert preflight._quiet(["true"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("held", "missing"),
+    [
+        (None, "10.251.0.1,10.251.0.0/16,.thinkube.test"),
+        ("localhost, 10.251.0.1,thinkube.test", "10.251.0.0/16"),
+        ("10.251.0.1,10.251.0.0/16,.thinkube.test", None),
+        ("*", None),
+    ],
+)
+def test_behind_a_proxy_our_addresses_are_excepted(
+    held: str | None, missing: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        if held is not None:
+            monkeypatch.setenv(name, held)
+
+    problem = preflight.proxy()
+    assert (problem is None) == (missing is None)
+    assert missing is None or f"lacks {missing}, so" in str(problem)
+
+
+def test_without_a_proxy_nothing_is_asked_of_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert preflight.proxy() is None
