@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import yaml
 from kubernetes import client
 
-from local import containers, keycloak
-from local import credentials as credential_store
+from local import containers, git_server
 from local import platform as parts
 from local.cluster_parts import api_client, wait_for_deployment
 from local.daemons import Daemon
 from local.engine import EngineError, Stack
 from local.stack import merged
 from tests.conftest import Platform
+from tests.platform.people import keycloak_frozen
 
 HARBOR, AUTH = "harbor.thinkube.test", "https://auth.thinkube.test"
 CONTROL = f"Service backend in namespace {parts.TEST.control_namespace}"
@@ -45,6 +43,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "Storage: the cluster has no StorageClass nobody",
     ),
     "ingress class": ({"hub": {"ingressClass": "nobody"}}, "Ingress: the cluster has no IngressClass nobody"),
+    "examples repository": (
+        {"examples": {"repositories": [{"url": "https://git.thinkube.test/thinkube/nobody.git"}]}},
+        "Examples repository: there is no such repository (tried GET https://git.thinkube.test/thinkube/nobody.git/",
+    ),
     "cluster": ({"kubernetes:context": "nobody"}, "Kubernetes API: the kubeconfig (KUBECONFIG="),
 }  # fmt: skip
 
@@ -70,18 +72,6 @@ def stopped(daemon: Daemon) -> Iterator[None]:
         yield
     finally:
         daemon.start()
-
-
-@contextlib.contextmanager
-def paused(daemon: Daemon) -> Iterator[None]:
-    """The platform with a part that takes connections and never answers."""
-    pid = daemon.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager
@@ -131,9 +121,9 @@ def _without_ciphertext(value: Any) -> Any:
     return [_without_ciphertext(item) for item in value] if isinstance(value, list) else value
 
 
-def refused(stack: Stack, sentence: str, before: Any) -> None:
-    """Preview and up end with this sentence alone, and leave everything as it was."""
-    for operation in (stack.preview, stack.up):
+def refused(stack: Stack, sentence: str, before: Any, *operations: Callable[[], Any]) -> None:
+    """Preview and up, or the operations named, end with this sentence alone, and leave everything as it was."""
+    for operation in operations or (stack.preview, stack.up):
         with pytest.raises(EngineError) as refusal:
             operation()
         text = str(refusal.value)
@@ -153,7 +143,7 @@ def before(hub_stack: Stack) -> Any:
 def test_a_dependency_that_is_not_there(what: str, hub_stack: Stack, before: Any) -> None:
     change, sentence = WRONG[what]
     with configured(hub_stack, change):
-        refused(hub_stack, sentence, before)
+        refused(hub_stack, sentence, before, hub_stack.up)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +175,14 @@ def test_docker_is_stopped(hub_stack: Stack, before: Any) -> None:
         refused(hub_stack, "Docker: no engine answers: ", before)
 
 
+def test_the_git_server_is_stopped(hub_stack: Stack, before: Any) -> None:
+    with stopped(git_server.daemon()):
+        refused(hub_stack, "Examples repository: it answers HTTP 502", before)
+
+
 def test_keycloak_hangs(hub_stack: Stack, before: Any) -> None:
     """It takes half a minute to start: paused, the way to fail that takes longest to notice."""
-    with paused(keycloak.daemon(credential_store.load())):
+    with keycloak_frozen():
         refused(hub_stack, "Keycloak: no answer in time (tried GET ", before)
 
 
