@@ -42,6 +42,7 @@ class PulumiStack:
         self.name = name
         self.folder = folder
         self._listed: dict[str, dict[str, Any]] = {}
+        self._secrets: dict[str, str] = {}
         self.project: str = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
 
     def run(self, arguments: Sequence[str], *, timeout: float = 300) -> str:
@@ -109,11 +110,14 @@ class PulumiStack:
             raise AdminError(str(refused)) from refused
 
     def secret(self, key: str) -> str:
-        """One secret: from the stack, else from the environment variable that may stand in for it, else ""."""
-        full = key if ":" in key else f"{self.project}:{key}"
-        if full in self.config().encrypted:
-            value = self.run(["config", "get", key], timeout=60).removesuffix("\n")
-            if value:
-                return value
-        variables = {secret.key: secret.environment for secret in SECRET_KEYS}
-        return os.environ.get(variables.get(key) or "", "")
+        """One secret: from the stack, else from the environment variable that may stand in for it, else "". Asked for
+        once. Raises AdminError if it cannot be decrypted.
+        """
+        if key not in self._secrets:
+            full = key if ":" in key else f"{self.project}:{key}"
+            value = ""
+            if full in self.config().encrypted:
+                value = self.run(["config", "get", key], timeout=60).removesuffix("\n")
+            variables = {secret.key: secret.environment for secret in SECRET_KEYS}
+            self._secrets[key] = value or os.environ.get(variables.get(key) or "", "")
+        return self._secrets[key]

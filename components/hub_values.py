@@ -17,13 +17,11 @@ from components.identity import OIDC_SECRET_KEY, redirect_uri
 from components.notebook_values import CA_FILE, CA_FOLDER, HubFacts, config_map_volume, singleuser, spawner
 from components.profiles import PACKAGE, SHIM
 from components.settings.models import Image, Settings
-from components.verify_service import roles, services
+from components.verify_service import VERIFY_USER, roles, services
 
 __all__ = ["HubFacts", "hub_values", "thinkube_values"]
 
 HUB_CONFIG = "/usr/local/etc/jupyterhub"
-VERIFY_USER = "thinkube-verify"
-"""the hub's own user for `make verify`: it exists in no Keycloak, and nobody can log in under its name"""
 
 
 def hub_values(settings: Settings, facts: HubFacts) -> dict[str, Any]:

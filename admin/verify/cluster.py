@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -53,6 +54,8 @@ class Cluster:
         Raises AdminError if there is no kubeconfig, or not such a context in it.
         """
         context = keys.get("kubernetes:context") or None
+        # the library looks at the variable once, when it is imported
+        kubeconfig = kubeconfig or os.environ.get("KUBECONFIG", "")
         settings = client.Configuration()
         settings.retries = False  # a question is asked once: the check says what stood in the way
         try:

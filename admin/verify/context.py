@@ -1,7 +1,7 @@
 """What all checks of one run share: the stack's facts, the ways to the services, and what is to be cleaned up.
 
-Built once from the Pulumi stack; tests build it from fakes. Secrets are fetched when a check asks for them, and are
-kept nowhere but in that check.
+Built once from the Pulumi stack; tests build it from fakes. Secrets are fetched by name when a check asks for them, and
+end with the process.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def open_context(stack: PulumiStack, options: Options, deadline: float) -> Conte
     outputs = stack.outputs()
     if "url" not in outputs:
         raise AdminError(f"Stack {stack.name} has no outputs: it was never deployed. Run `pulumi up` first.")
+    stack.secret("keycloak_admin_password")  # a wrong passphrase is no fault of the deploy: say so at once
     kubeconfig = config.values.get("kubernetes:kubeconfig", "")
     if "kubernetes:kubeconfig" in config.encrypted:
         kubeconfig = stack.secret("kubernetes:kubeconfig")

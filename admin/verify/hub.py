@@ -16,7 +16,7 @@ from admin.verify.model import Failed, Register
 from admin.verify.web import ask, json_of
 from components.hub import RELEASE
 from components.settings.models import Chart
-from components.verify_service import SCOPES, VERIFY_SERVICE
+from components.verify_service import SCOPES, VERIFY_SERVICE, VERIFY_USER
 
 check = Register()
 UP = "Run `pulumi up --refresh`."
@@ -147,6 +147,10 @@ def _available(context: Context, name: str) -> dict[str, Any]:
 
 
 def _allowed(scope: str) -> bool:
-    """Whether a scope is one of the role's or follows from one; every service may also read itself."""
-    user = SCOPES[0].rpartition("!")[2]
-    return scope == "read:metrics" or scope.endswith((f"!{user}", f"!service={VERIFY_SERVICE}"))
+    """Whether a scope is one of the role's or follows from one; every service may also read itself.
+
+    What follows from `servers`: https://jupyterhub.readthedocs.io/en/5.5.0/rbac/scopes.html
+    """
+    follow = ("read:servers", "delete:servers", "read:users:name")
+    own = {*SCOPES, *(f"{base}!user={VERIFY_USER}" for base in follow)}
+    return scope in own or scope.endswith(f"!service={VERIFY_SERVICE}")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from admin.verify.cluster import found, namespaced, secret_value
 from admin.verify.context import Context
-from admin.verify.model import Failed, Register
+from admin.verify.model import Failed, Register, Skipped
 from admin.verify.web import ask, json_of
 from components.identity import OIDC_SECRET, OIDC_SECRET_KEY, redirect_uri
 
@@ -68,6 +68,8 @@ def client(context: Context) -> str:
     attributes = entry.get("attributes") or {}
     ours = redirect_uri(context.url)
     uris = sorted(entry.get("redirectUris") or [])
+    # an existing client may have other users, whose addresses are not ours to judge
+    leads_back = uris == [ours] if identity.create_client else ours in uris
     faults = [
         sentence
         for wrong, sentence in (
@@ -79,47 +81,63 @@ def client(context: Context) -> str:
             (entry.get("serviceAccountsEnabled"), "it has a service account"),
             (attributes.get("oauth2.device.authorization.grant.enabled") == "true", "the device flow is on"),
             (attributes.get("pkce.code.challenge.method") != "S256", "PKCE with S256 is not demanded"),
-            (uris != [ours], f"its redirect URIs are {', '.join(uris) or 'none'}, not {ours} alone"),
+            (
+                not leads_back,
+                f"its redirect URIs are {', '.join(uris) or 'none'}, not {ours}"
+                + (" alone" if identity.create_client else ""),
+            ),
         )
         if wrong
     ]  # fmt: skip
     if faults:
-        raise Failed(f"Client {identity.client_id}: {'; '.join(faults)}.", UP)
+        raise Failed(f"Client {identity.client_id}: {'; '.join(faults)}.", _mend(context))
     return f"{identity.client_id} -> {ours}"
 
 
 @check("V-IDENTITY-03", "the client's tokens carry the user's groups", "V-IDENTITY-02")
 def mapper(context: Context) -> str:
     """A group membership mapper into the claim that the hub reads, from the userinfo endpoint."""
-    claim = context.settings.identity.groups_claim
+    identity = context.settings.identity
+    claim = identity.groups_claim
+    if not identity.groups_mapper:
+        raise Skipped("identity.groupsMapper is empty: the claim comes from a client scope.")
     mappers = context.notes["client"].get("protocolMappers") or []
     fitting = [entry.get("config") or {} for entry in mappers if entry.get("protocolMapper") == MAPPER]
     named = [config for config in fitting if config.get("claim.name") == claim]
     if not named:
         others = ", ".join(str(config.get("claim.name")) for config in fitting) or "none"
         raise Failed(
-            f"No group membership mapper writes the claim {claim} (claims that have one: {others}).", UP
+            f"No group membership mapper writes the claim {claim} (claims that have one: {others}).",
+            _mend(context),
         )
     if not any(config.get("userinfo.token.claim") == "true" for config in named):
         raise Failed(
-            f"The mapper of the claim {claim} leaves out the userinfo endpoint, which the hub reads.", UP
+            f"The mapper of the claim {claim} leaves out the userinfo endpoint, which the hub reads.",
+            _mend(context),
         )
-    if not any(config.get("full.path") == "false" for config in named):
-        raise Failed(f"The mapper of the claim {claim} writes full paths: no group name will match.", UP)
+    wanted = "true" if identity.groups_full_path else "false"
+    if not any(config.get("full.path") == wanted for config in named):
+        written, expected = ("names", "paths") if identity.groups_full_path else ("paths", "names")
+        raise Failed(
+            f"The mapper of the claim {claim} writes {written} where the hub expects {expected} "
+            "(identity.groupsFullPath): no group will match.",
+            _mend(context),
+        )
     return f"claim {claim}"
 
 
-@check("V-IDENTITY-04", "the admins' group is there", "V-IDENTITY-01")
-def admins(context: Context) -> str:
-    """A top-level group: the mapper writes plain names."""
-    name = context.settings.identity.admin_group
-    groups = _admin(context, f"/groups?exact=true&search={quote(name, safe='')}")
-    if name not in [group.get("name") for group in groups]:
+@check("V-IDENTITY-04", "the admins' group and the others that the settings name are there", "V-IDENTITY-01")
+def groups(context: Context) -> str:
+    """By path, as the settings name them."""
+    identity = context.settings.identity
+    names = dict.fromkeys([identity.admin_group, *identity.groups, *identity.allowed_groups])
+    missing = [name for name in names if _admin(context, f"/group-by-path/{quote(name)}") is None]
+    if missing:
         raise Failed(
-            f"Realm {context.settings.identity.realm} has no group {name} (identity.adminGroup).",
-            "Make it, or set identity.createGroups to true and run `pulumi up --refresh`.",
+            f"Realm {identity.realm} has no group {', '.join(missing)} (identity.adminGroup, groups, allowedGroups).",
+            "Make it in Keycloak, or set identity.createGroups to true and run `pulumi up --refresh`.",
         )
-    return name
+    return ", ".join(names)
 
 
 @check("V-IDENTITY-05", "the hub has the client's secret as Keycloak has it", "V-IDENTITY-02", "V-API-02")
@@ -140,8 +158,16 @@ def client_secret(context: Context) -> str:
     return f"Secret {OIDC_SECRET}"
 
 
+def _mend(context: Context) -> str:
+    if context.settings.identity.create_client:
+        return UP
+    return (
+        "Mend it in Keycloak: identity.createClient is false, so that this program never changes the client."
+    )
+
+
 def _admin(context: Context, path: str) -> Any:
-    """GET below /admin/realms/<realm> with the admin's token."""
+    """GET below /admin/realms/<realm> with the admin's token; None for what is not there."""
     base, realm = context.settings.keycloak_url, context.settings.identity.realm
     where = f"Keycloak's admin API ({base})"
     response = ask(
@@ -154,4 +180,4 @@ def _admin(context: Context, path: str) -> Any:
             f"(HTTP {response.status_code}).",
             "Give it the role view-clients and query-groups there, or set another account.",
         )
-    return json_of(response, where)
+    return None if response.status_code == 404 else json_of(response, where)

@@ -6,6 +6,7 @@ what an earlier run left (killed with SIGKILL, say) before anything is made.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import uuid
@@ -34,12 +35,17 @@ PAUSE = 2.0
 
 @check("V-SERVER-01", "a notebook server starts", "V-HUB-04")
 def starts(context: Context) -> str:
-    """User, then server with the smallest size and the default image, then ready."""
+    """Smallest size and default image, until the hub calls it ready."""
     if not context.options.server:
         raise Skipped("Switched off by --no-server.")
-    remove(context)
+    if hub(context, "GET", USER).status_code == 404:
+        raise Failed(
+            f"The hub has no user {VERIFY_USER}; it makes it at its start.",
+            f"Restart it: `kubectl rollout restart -n {context.namespace} deployment/hub`.",
+        )
     context.cleanup.callback(_remove_quietly, context)
-    _expect(hub(context, "POST", USER), 201, "make its user")
+    if left := remove(context):
+        raise Failed(f"An earlier run left what cannot be removed: {'; '.join(left)}.", _by_hand(context))
     size, image = context.settings.profiles.sizes[0].slug, context.settings.images.default
     begin = time.monotonic()
     answer = hub(context, "POST", f"{USER}/server", json={"profile": size, "image": image})
@@ -52,14 +58,14 @@ def starts(context: Context) -> str:
         # a start that failed leaves no server, and nothing pending
         if not servers:
             raise Failed(
-                f"The server did not start: {_events(context)}.",
+                f"The server did not start: {_trouble(context, ended=True)}.",
                 "See the hub's log and `kubectl get events`; V-IMAGES-02 and V-STORAGE-02 name what a pod needs.",
             )
         return bool(servers[""].get("ready"))
 
     if not _wait(context, ready, patience):
         raise Failed(
-            f"The server is not ready after {time.monotonic() - begin:.0f} s: {_events(context)}.",
+            f"The server is not ready after {time.monotonic() - begin:.0f} s: {_trouble(context, ended=False)}.",
             "See `kubectl describe pod` and the server's log; one cause is a cluster without room.",
         )
     return f"{image}, {size}: ready after {time.monotonic() - begin:.0f} s"
@@ -83,20 +89,17 @@ def writes(context: Context) -> str:
     return f"{path}: {len(content)} bytes, {(time.monotonic() - begin) * 1000:.0f} ms"
 
 
-@check("V-SERVER-03", "it stops, and file, pod and user are gone", "V-SERVER-01")
+@check("V-SERVER-03", "it stops, and file and pod are gone", "V-SERVER-01")
 def stops(context: Context) -> str:
     """The same clean-up that every run ends with, with its result looked at."""
     left = remove(context)
     if left:
-        raise Failed(
-            f"Left behind: {'; '.join(left)}.",
-            f"Delete it in the hub's admin page, or `kubectl delete pod -n {context.namespace}`.",
-        )
-    return "server, pod, user and file are gone; an empty folder of that user stays on the volume"
+        raise Failed(f"Left behind: {'; '.join(left)}.", _by_hand(context))
+    return f"server, pod and file are gone; {VERIFY_USER}'s empty folder stays on the volume"
 
 
 def remove(context: Context) -> list[str]:
-    """Take away files, server, pod and user; return what could not be. Repeatable; nothing there is fine."""
+    """Take away files, server and pod; return what could not be. Repeatable; nothing there is fine."""
     left = []
     answer = hub(context, "GET", USER)
     if answer.status_code == 404:
@@ -114,10 +117,13 @@ def remove(context: Context) -> list[str]:
             left.append(f"the server of {VERIFY_USER}")
     if not _wait(context, lambda: not _pods(context), STOP_TIMEOUT, past_deadline=True):
         left += _pods(context)
-    gone = hub(context, "DELETE", USER)
-    if gone.status_code not in (204, 404):
-        left.append(f"the hub's user {VERIFY_USER} (HTTP {gone.status_code}: {_said(gone)})")
     return left
+
+
+def _by_hand(context: Context) -> str:
+    return (
+        f"Stop it in the hub's admin page, or `kubectl delete pod -n {context.namespace}`; see the hub's log."
+    )
 
 
 def _remove_quietly(context: Context) -> None:
@@ -172,15 +178,23 @@ def _pods(context: Context) -> list[str]:
     return [f"pod {pod['metadata']['name']}" for pod in pods]
 
 
-def _events(context: Context) -> str:
-    """What the cluster says about the pod, newest last; a sentence where it says nothing."""
+def _trouble(context: Context, *, ended: bool) -> str:
+    """Why a start fails, as far as it is told: by the hub once it has `ended` (its progress page's last event), and by
+    the cluster's warnings about the pod.
+    """
+    told = []
+    if ended:
+        # a stream of events, which is over at once when nothing is pending
+        stream = hub(context, "GET", f"{USER}/server/progress")
+        events = [json.loads(line[5:]) for line in stream.text.splitlines() if line.startswith("data:")]
+        told += [str(event["message"]).rstrip(".") for event in events if event.get("failed")][-1:]
     listed = found(context.cluster, namespaced(context.namespace, "events"), "list of events", "")["items"]
-    ours = [
-        str(event.get("message"))
+    told += [
+        str(event.get("message")).rstrip(".")
         for event in listed
         if VERIFY_USER in str(event.get("involvedObject", {}).get("name")) and event.get("type") != "Normal"
-    ]
-    return "; ".join(ours[-2:]) or "the cluster tells of no trouble with its pod"
+    ][-2:]
+    return "; ".join(told) or "neither hub nor cluster tell why"
 
 
 def _wait(context: Context, done: Callable[[], bool], timeout: float, *, past_deadline: bool = False) -> bool:

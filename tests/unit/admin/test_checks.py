@@ -142,10 +142,21 @@ CASES = [
     ),
     Case("V-IDENTITY-03", FAILED, "No group membership", answers=got(w.CLIENT, [w.client(protocolMappers=[])])),
     Case("V-IDENTITY-03", FAILED, "have one: roles", answers=mapper(**{"claim.name": "roles"})),
-    Case("V-IDENTITY-03", FAILED, "full paths", answers=mapper(**{"full.path": "true"})),
+    Case("V-IDENTITY-03", FAILED, "writes names where the hub expects paths", answers=mapper(**{"full.path": "false"})),
     Case("V-IDENTITY-03", FAILED, "userinfo", answers=mapper(**{"userinfo.token.claim": "false"})),
-    Case("V-IDENTITY-04", FAILED, "no group jupyter_admin", answers=got(f"{w.ADMIN}/groups", [])),
-    Case("V-IDENTITY-04", FAILED, "no group", answers=got(f"{w.ADMIN}/groups", [{"name": "jupyter_admins"}])),
+    Case("V-IDENTITY-04", FAILED, "no group jupyter_admin",
+         answers=status(f"{w.ADMIN}/group-by-path/jupyter_admin", 404)),
+    Case("V-IDENTITY-04", FAILED, "no group team/staff (", answers=status(f"{w.ADMIN}/group-by-path/team/staff", 404),
+         settings={"identity": {"allowedGroups": ["team/staff"]}}),
+    Case("V-IDENTITY-03", FAILED, "writes paths where the hub expects names",
+         settings={"identity": {"groupsFullPath": False}}),
+    Case("V-IDENTITY-03", SKIPPED, "client scope", settings={"identity": {"createClient": False, "groupsMapper": ""}}),
+    Case("V-IDENTITY-02", OK, w.HUB, answers=got(w.CLIENT, [w.client(redirectUris=[
+        "https://other.example.org/callback", f"{w.HUB}/hub/oauth_callback"])]),
+         settings={"identity": {"createClient": False}}),
+    Case("V-IDENTITY-02", FAILED, "not https://jupyter.example.org/hub/oauth_callback.",
+         answers=got(w.CLIENT, [w.client(redirectUris=["https://other.example.org/callback"])]),
+         settings={"identity": {"createClient": False}}),
     Case("V-IDENTITY-05", FAILED, "no Secret jupyterhub-oidc-secret", {OIDC: None}),
     Case("V-IDENTITY-05", FAILED, "does not hold the client's present secret", {OIDC: w.encoded(client_secret="x")}),
     Case("V-IDENTITY-05", FAILED, "does not hold", {OIDC: w.encoded(client_secret="")},
@@ -189,7 +200,10 @@ CASES = [
     *(
         Case("V-HUB-04", FAILED, f"more than it needs: {scope}",
              answers=got(WHO, {"kind": "service", "name": "verify", "scopes": [scope, "read:metrics"]}))
-        for scope in ("admin:users", "servers", "access:servers!user=ada", "admin:users!user=thinkube-verify2")
+        for scope in (
+            "admin:users", "servers", "access:servers!user=ada", "servers!user=thinkube-verify2",
+            "admin:users!user=thinkube-verify", "users!user=thinkube-verify",
+        )
     ),
     Case("V-DISCOVERY-01", FAILED, "no Service thinkube-control/backend", {f"{w.CONTROL}/backend": None}),
     Case("V-DISCOVERY-01", FAILED, "no ready endpoint", {w.SLICES: {"items": []}}),

@@ -27,11 +27,11 @@ EVENTS = f"{w.NS}/events"
 
 @dataclass
 class FakeHub:
-    """One user, one server, its files; `broken` maps "METHOD what" to the answer in its place."""
+    """A user, one server, its files; `broken` maps "METHOD what" to the answer in its place."""
 
     web: FakeWeb
     cluster: FakeCluster
-    user: bool = False
+    user: bool = True
     server: str = ""
     files: dict[str, str] = field(default_factory=dict)
     pending: int = 2
@@ -57,15 +57,9 @@ class FakeHub:
         return None
 
     def of_user(self, request: httpx.Request, url: str) -> httpx.Response:
-        if request.method == "POST":
-            self.user = True
-            return httpx.Response(201)
+        assert request.method == "GET"
         if not self.user:
             return httpx.Response(404, json={})
-        if request.method == "DELETE":
-            assert not self.server
-            self.user = False
-            return httpx.Response(204)
         if self.server == "starting":
             self.pending -= 1
             self.server = "ready" if self.pending <= 0 else "starting"
@@ -118,7 +112,7 @@ def run(context: Context) -> dict[str, Finding]:
 
 
 def clean(hub: FakeHub) -> bool:
-    return not (hub.user or hub.server or hub.files or hub.cluster.objects[PODS]["items"])
+    return not (hub.server or hub.files or hub.cluster.objects[PODS]["items"])
 
 
 def test_from_start_to_nothing_left(hub: FakeHub, context: Context) -> None:
@@ -136,7 +130,7 @@ def refused(status: int, message: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("broken", "code", "says"),
     [
-        ({"POST user": refused(403, "no")}, "V-SERVER-01", "refused to make its user (HTTP 403): no."),
+        ({"GET user": refused(404, "no")}, "V-SERVER-01", "The hub has no user thinkube-verify"),
         (
             {"POST server": refused(503, "No answer from thinkube-control")},
             "V-SERVER-01",
@@ -144,7 +138,6 @@ def refused(status: int, message: str) -> httpx.Response:
         ),
         ({"PUT file": refused(500, "Permission denied")}, "V-SERVER-02", "Permission denied"),
         ({"DELETE file": refused(500, "x")}, "V-SERVER-03", "make-verify-"),
-        ({"DELETE user": refused(400, "is stopping")}, "V-SERVER-03", "(HTTP 400: is stopping)"),
     ],
 )
 def test_a_step_that_fails_is_named(
@@ -173,9 +166,14 @@ def test_a_start_that_fails_tells_what_the_cluster_says(hub: FakeHub, context: C
         "message": "Insufficient cpu",
     }
     hub.cluster.objects[EVENTS] = {"items": [event]}
-    hub.of_server = lambda request, url: httpx.Response(202)  # type: ignore[method-assign]
+    progress = 'data: {"progress": 100, "failed": true, "message": "Spawn failed: no room."}\n\n'
 
-    assert "did not start: Insufficient cpu." in run(context)["V-SERVER-01"].reason
+    def of_server(request: httpx.Request, url: str) -> httpx.Response:
+        return httpx.Response(200, text=progress) if url.endswith("/progress") else httpx.Response(202)
+
+    hub.of_server = of_server  # type: ignore[method-assign]
+
+    assert "did not start: Spawn failed: no room; Insufficient cpu." in run(context)["V-SERVER-01"].reason
 
 
 def test_a_start_that_takes_too_long_is_given_up_and_cleaned_up(
@@ -195,10 +193,9 @@ def test_a_server_that_does_not_stop_is_named(
     hub: FakeHub, context: Context, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.stuck = True
-    hub.broken = {"DELETE user": refused(400, "server is in the process of stopping")}
     finding = run(context)["V-SERVER-03"]
 
-    assert "the server of thinkube-verify; pod jupyter-thinkube-verify; the hub's user" in finding.reason
+    assert "the server of thinkube-verify; pod jupyter-thinkube-verify." in finding.reason
     assert "The clean-up was not complete" in capsys.readouterr().err
 
 
@@ -221,7 +218,7 @@ def test_an_interrupt_leaves_nothing(when: str, hub: FakeHub, context: Context) 
 
 
 def test_what_an_earlier_run_left_goes_first_and_nothing_else(hub: FakeHub, context: Context) -> None:
-    hub.user, hub.server = True, "ready"
+    hub.server = "ready"
     hub.files = {"make-verify-0123.txt": "left", "thesis.txt": "somebody's"}
     hub.pods(["jupyter-thinkube-verify"])
 

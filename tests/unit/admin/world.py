@@ -77,7 +77,7 @@ def record(version: int, status: str) -> dict[str, Any]:
 
 def client(**changes: Any) -> dict[str, Any]:
     """The hub's client in Keycloak."""
-    mapper = {"claim.name": "groups", "full.path": "false", "userinfo.token.claim": "true"}
+    mapper = {"claim.name": "groups", "full.path": "true", "userinfo.token.claim": "true"}
     return {
         "id": "c1", "clientId": "jupyterhub", "enabled": True, "publicClient": False, "standardFlowEnabled": True,
         "implicitFlowEnabled": False, "directAccessGrantsEnabled": False, "serviceAccountsEnabled": False,
@@ -148,7 +148,7 @@ def fill(cluster: FakeCluster, web: FakeWeb) -> None:
         ("POST", LOGIN): {"access_token": "admin-token"},
         ("GET", CLIENT): [client()],
         ("GET", f"{CLIENT}/c1/client-secret"): {"type": "secret", "value": "s3cret"},
-        ("GET", f"{ADMIN}/groups"): [{"name": "jupyter_admin"}],
+        ("GET", f"{ADMIN}/group-by-path/jupyter_admin"): {"name": "jupyter_admin"},
         ("GET", f"{REGISTRY}/"): {},
         ("HEAD", MANIFEST): httpx.Response(200, headers={"Docker-Content-Digest": DIGEST}),
         ("GET", f"{HUB}/hub/health"): httpx.Response(200),

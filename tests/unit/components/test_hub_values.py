@@ -196,6 +196,9 @@ class TestVerify:
 
     def test_the_role_ends_at_that_user(self) -> None:
         roles = values_of(MINIMAL)["hub"]["loadRoles"]
+        assert roles.pop("verify-user") == {
+            "description": "thinkube-verify exists", "scopes": ["self"], "users": ["thinkube-verify"],
+        }  # fmt: skip
         assert set(roles) == {"verify"}
         assert roles["verify"]["services"] == ["verify"]
         assert [
