@@ -99,7 +99,7 @@ class ExamplesSync(pulumi.ComponentResource):
             metadata={"namespace": args.namespace, "labels": LABELS},
             immutable=True,
             data={
-                SCRIPT: (args.folder / SCRIPT).read_text(encoding="utf-8"),
+                **{file.name: file.read_text(encoding="utf-8") for file in sorted(args.folder.glob("*.py"))},
                 "settings.json": script_settings(args.examples),
                 **({"ca.crt": args.ca_bundle} if args.ca_bundle else {}),
             },

@@ -103,13 +103,15 @@ class TestScript:
         code = made.inputs(CONFIG_MAP, "examples-code")
         assert code["immutable"] is True
         assert "name" not in code["metadata"]
-        assert code["data"]["examples_sync.py"] == (ROOT / "examples-sync/examples_sync.py").read_text()
+        for file in (ROOT / "examples-sync").glob("*.py"):
+            assert code["data"][file.name] == file.read_text()
+        assert "examples_sync.py" in code["data"]
         assert code["data"]["ca.crt"] == CA, "one private CA for the platform needs to be said once"
         for pod in pods(made):
             assert pod["volumes"][0]["configMap"]["name"] == "examples-code-0000"
 
     def test_settings_are_what_the_script_takes(self) -> None:
-        from examples_sync import Repository
+        from sync_git import Repository
 
         examples = Examples.model_validate(
             {

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from examples_sync import Git, Repository, Volume
+from sync_git import Git, Repository
+from sync_volume import Volume
 
 _IDENTITY = {
     f"GIT_{who}_{what}": "t@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import examples_sync
 import pytest
-from examples_sync import Git, Repository, SyncError, Volume, sync, sync_all
+import sync_git
+from examples_sync import sync, sync_all
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sync_git import Git, Repository, SyncError
+from sync_volume import Volume
 
 from tests.unit.examples.conftest import Origin
 
@@ -242,7 +245,7 @@ class TestFailures:
         ],
     )
     def test_causes(self, complaint: str, reason: str, final: bool) -> None:
-        error = examples_sync._cause(complaint, Repository("https://g/a.git", "a", "main"), "")
+        error = sync_git.cause(complaint, Repository("https://g/a.git", "a", "main"), "")
         assert reason in str(error)
         assert error.final is final
         assert "\n" not in str(error)
@@ -263,15 +266,13 @@ class TestToken:
 
     def test_not_in_reasons(self, git: Git) -> None:
         private = Repository("https://g/a.git", "a", "main", private=True)
-        error = examples_sync._cause("fatal: odd word-of-the-token", private, git.token)
+        error = sync_git.cause("fatal: odd word-of-the-token", private, git.token)
         assert str(error) == "fatal: odd ***"
         assert "word-of-the-token" not in repr(git)
 
     def test_refused(self, git: Git) -> None:
         private = Repository("https://g/a.git", "a", "main", private=True)
-        error = examples_sync._cause(
-            "fatal: Authentication failed for 'https://g/a.git/'", private, git.token
-        )
+        error = sync_git.cause("fatal: Authentication failed for 'https://g/a.git/'", private, git.token)
         assert str(error) == "the server refused examples_token"
 
 
