@@ -134,6 +134,7 @@ def test_existing_realm_client_and_group(write: Any, admin: Admin, realm: str) -
 openid.Client("client", realm_id="%s", client_id="hub", access_type="CONFIDENTIAL", standard_flow_enabled=True,
     valid_redirect_uris=["https://a.test/x"], %s opts=o)
 """
+    off = "direct_access_grants_enabled=False,"
     with pytest.raises(EngineError, match="409 Conflict"):
         write(f'keycloak.Realm("realm", realm="{realm}", opts=o)').up()
     with pytest.raises(EngineError, match="409 Conflict"):
@@ -147,9 +148,12 @@ pulumi.export("secret", pulumi.Output.secret(found.client_secret))  # the look-u
 """
     stack = write(source % (realm, "import_=True,") + look)
     stack.up()
+    assert stack.up().changes == {}, "what the program does not mention is left as it is"
+    assert admin.get(f"/{realm}/clients", clientId="hub")[0]["directAccessGrantsEnabled"] is True
     outputs = stack.outputs(show_secrets=True)
     assert (outputs["realm"], outputs["group"], outputs["secret"]) == (True, "/admins", "kept-secret-of-hub")
-    assert stack.up().changes == {"update": 1}  # the merge kept what the program says is off
+    stack = write(source % (realm, f"import_=True, {off}") + look)
+    assert stack.up().changes == {"update": 1}
     assert admin.get(f"/{realm}/clients", clientId="hub")[0]["directAccessGrantsEnabled"] is False
     assert stack.up().changes == {}
     assert "kept-secret-of-hub" not in json.dumps(stack.export())

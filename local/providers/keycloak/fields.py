@@ -106,6 +106,12 @@ REALM: dict[str, Field] = {
     "ssoSessionMaxLifespan": lifespan("ssoSessionMaxLifespan"),
 }
 
+OFF_WHEN_MADE = (
+    *("standardFlowEnabled", "implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled"),
+    *("frontchannelLogoutEnabled", "consentRequired"),
+)
+"""Switches of a client that are off in a new one and, where the program says nothing, left alone afterwards."""
+
 CLIENT: dict[str, Field] = {
     "clientId": plain("clientId"),
     "name": plain("name"),
@@ -116,13 +122,13 @@ CLIENT: dict[str, Field] = {
     "adminUrl": plain("adminUrl"),
     "clientSecret": plain("secret"),
     "clientAuthenticatorType": plain("clientAuthenticatorType", "client-secret"),
-    "standardFlowEnabled": plain("standardFlowEnabled", False),
-    "implicitFlowEnabled": plain("implicitFlowEnabled", False),
-    "directAccessGrantsEnabled": plain("directAccessGrantsEnabled", False),
-    "serviceAccountsEnabled": plain("serviceAccountsEnabled", False),
-    "frontchannelLogoutEnabled": plain("frontchannelLogout", False),
+    "standardFlowEnabled": plain("standardFlowEnabled"),
+    "implicitFlowEnabled": plain("implicitFlowEnabled"),
+    "directAccessGrantsEnabled": plain("directAccessGrantsEnabled"),
+    "serviceAccountsEnabled": plain("serviceAccountsEnabled"),
+    "frontchannelLogoutEnabled": plain("frontchannelLogout"),
     "alwaysDisplayInConsole": plain("alwaysDisplayInConsole", False),
-    "consentRequired": plain("consentRequired", False),
+    "consentRequired": plain("consentRequired"),
     "fullScopeAllowed": plain("fullScopeAllowed", True),
     "validRedirectUris": plain("redirectUris"),
     "webOrigins": plain("webOrigins"),

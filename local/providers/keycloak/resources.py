@@ -14,6 +14,7 @@ from local.providers.keycloak.fields import (
     CLIENT,
     GROUP,
     MAPPER,
+    OFF_WHEN_MADE,
     REALM,
     Field,
     Json,
@@ -144,7 +145,7 @@ class Client(Resource):
     def create(self, admin: Admin, inputs: Json) -> str:
         clients = f"/{quoted(inputs['realmId'])}/clients"
         if not inputs.get("import"):
-            return admin.post(clients, self._body(inputs, {}))
+            return admin.post(clients, self._body({**dict.fromkeys(OFF_WHEN_MADE, False), **inputs}, {}))
         found = admin.get(clients, clientId=inputs["clientId"])
         if not found:
             raise ProviderError(f"openid client with name {inputs['clientId']} does not exist")

@@ -155,6 +155,16 @@ async def test_flows_that_do_not_fit_are_found_out_by_the_update_only(
         TYPES[CLIENT_TYPE].refuse({"realmId": "r", **inputs})
 
 
+async def test_a_switch_that_the_program_does_not_mention_is_no_difference() -> None:
+    """The official provider computes it: off in a new client, as it is in one that is there."""
+    said = {"realmId": "r", "clientId": "c", "accessType": "PUBLIC"}
+    checked = plain_map((await check(CLIENT_TYPE, said)).inputs or {})
+    assert "directAccessGrantsEnabled" not in checked
+    assert not (await diff(CLIENT_TYPE, {**checked, "directAccessGrantsEnabled": True}, checked)).changes
+    explicit = {**checked, "directAccessGrantsEnabled": False}
+    assert (await diff(CLIENT_TYPE, {**checked, "directAccessGrantsEnabled": True}, explicit)).changes
+
+
 async def test_taking_over_and_not_are_two_resources() -> None:
     live = {"realmId": "r", "clientId": "c", "import": True}
     assert (await diff(CLIENT_TYPE, live, {"realmId": "r", "clientId": "c", "import": False})).replaces == [
