@@ -45,10 +45,17 @@ def until_ready(
         if missing is None:
             return live
         if stop.is_set() or time.monotonic() > deadline:
-            ended = "The operation was cancelled" if stop.is_set() else "The time is up"
+            ended = "The operation was cancelled" if stop.is_set() else _late(kind, data["name"])
             raise NotReady(f"{ended}: {missing}.", live)
         stop.wait(_POLL)
         live = cluster.request("GET", kind.path(data.get("namespace", ""), data["name"]))
+
+
+def _late(kind: Kind, name: str) -> str:
+    """The official provider's words when the time is up; it says no more, the stand-in also what is missing."""
+    if kind.kind in ("Ingress", "Job"):
+        return f"'{name}' timed out waiting to be Ready"
+    return f"Timeout occurred polling for '{name}'"
 
 
 def until_gone(
