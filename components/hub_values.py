@@ -93,6 +93,9 @@ def _hub(settings: Settings, facts: HubFacts) -> dict[str, Any]:
                 # The chart sets this old switch. It is off, but it keeps nobody out: since JupyterHub 2 the
                 # role `admin` carries access:servers, and that role cannot be narrowed.
                 "admin_access": False,
+                # The proxy tells the hub `http`, since TLS ends at the Ingress. By this the hub knows better, and marks
+                # the cookies of its logins `Secure`.
+                "public_url": f"https://{settings.hub_host}/",
             },
             "GenericOAuthenticator": _authenticator(settings, facts),
             "KubeSpawner": spawner(),

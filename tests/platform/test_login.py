@@ -29,6 +29,14 @@ def test_right_password_leads_to_the_spawn_page(hub: Hub, page: Page) -> None:
     hub.open_spawn_page(page)
 
 
+def test_the_cookies_of_a_login_are_for_tls_only(hub: Hub, page: Page) -> None:
+    hub.log_in(page, PLAIN_USER)
+
+    kept = [cookie for cookie in page.context.cookies(f"{hub.url}/hub/") if cookie.get("httpOnly")]
+    assert {"jupyterhub-hub-login", "jupyterhub-session-id"} <= {cookie["name"] for cookie in kept}
+    assert all(cookie["secure"] for cookie in kept)
+
+
 def test_api_without_a_login_is_refused(hub: Hub) -> None:
     with httpx.Client(verify=_context(hub), trust_env=False) as client:
         assert client.get(f"{hub.url}/hub/api/users").status_code == 403

@@ -170,6 +170,12 @@ class TestLogin:
         assert login["auth_state_groups_key"] == "oauth_user.roles"
         assert login["http_request_kwargs"] == {"ca_certs": "/etc/thinkube/ca/ca.crt"}
 
+    def test_the_hub_knows_that_it_is_reached_over_tls(self) -> None:
+        """Else its cookies are not `Secure`: the proxy behind the Ingress says http."""
+        assert (
+            values_of(MINIMAL)["hub"]["config"]["JupyterHub"]["public_url"] == "https://jupyter.example.org/"
+        )
+
     def test_the_authenticator_takes_it(self) -> None:
         """Executed on the real class: a misspelt trait is only a warning there, so the traits are compared."""
         from oauthenticator.generic import GenericOAuthenticator
