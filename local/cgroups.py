@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from local.errors import PlatformError
@@ -50,22 +51,19 @@ def _delegate(folder: Path) -> None:
 
 
 def processes() -> set[int]:
-    """The ids of all processes in it."""
-    return {
-        int(pid)
-        for folder in folders()
-        if folder.exists()
-        for procs in folder.rglob("cgroup.procs")
-        for pid in procs.read_text().split()
-    }
+    """The ids of all processes in it. Cgroups of pods that end meanwhile are passed over."""
+    found: set[int] = set()
+    for folder in folders():
+        for path, _, files in os.walk(folder):  # which, unlike rglob, lets folders vanish
+            if "cgroup.procs" in files:
+                with contextlib.suppress(OSError):
+                    found |= {int(pid) for pid in Path(path, "cgroup.procs").read_text().split()}
+    return found
 
 
 def remove() -> None:
     """Remove it with all below, once its processes are gone."""
     for folder in folders():
-        for child in sorted(folder.rglob("*"), reverse=True) if folder.exists() else ():
-            if child.is_dir():
-                with contextlib.suppress(OSError):
-                    child.rmdir()
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        for path, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(path).rmdir()

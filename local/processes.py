@@ -95,7 +95,8 @@ def command_line(pid: int) -> list[str]:
 
 
 def is_shim(pid: int) -> bool:
-    return command_line(pid)[:1] != [] and Path(command_line(pid)[0]).name.startswith("containerd-shim")
+    # asked for once: it may be gone by a second question
+    return Path((command_line(pid) or [""])[0]).name.startswith("containerd-shim")
 
 
 def running() -> list[int]:

@@ -99,6 +99,6 @@ def _pods() -> set[int]:
 def _remove_log_links() -> None:
     """kubelet links container logs under /var/log/containers whatever its configuration says."""
     for link in _LOG_LINKS.iterdir() if _LOG_LINKS.exists() else ():
-        if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
-            with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
+            if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
                 link.unlink()

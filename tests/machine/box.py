@@ -17,7 +17,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,13 +110,13 @@ class Box:
 
     def pods(self) -> set[int]:
         """Processes in the platform's cgroup."""
-        return {
-            int(pid)
-            for root in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir())
-            if (root / self.instance.name).is_dir()
-            for procs in (root / self.instance.name).rglob("cgroup.procs")
-            for pid in procs.read_text().split()
-        }
+        found: set[int] = set()
+        for root in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
+            for path, _, files in os.walk(root / self.instance.name):
+                if "cgroup.procs" in files:
+                    with suppress(OSError):  # of a pod that ended meanwhile
+                        found |= {int(pid) for pid in Path(path, "cgroup.procs").read_text().split()}
+        return found
 
     def forget_what_lay_in_memory(self) -> None:
         """After ``kill_all``: also take away what a reboot does, mounts, network and /run; files on disk stay."""

@@ -121,3 +121,11 @@ def test_who_does_not_obey_gets_the_next_signal() -> None:
             (signal.SIGKILL, 5),
         )
         assert stubborn.wait() == -signal.SIGKILL
+
+
+def test_a_process_that_ends_while_it_is_looked_at_is_no_shim(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = [["/usr/bin/containerd-shim-runc-v2"]]
+    monkeypatch.setattr(processes, "command_line", lambda pid: answers.pop() if answers else [])
+
+    assert processes.is_shim(1)
+    assert not processes.is_shim(1)
