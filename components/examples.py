@@ -28,6 +28,7 @@ from components.settings.models import Examples
 JOB = "clone-thinkube-ai-examples"
 CRON_JOB = "thinkube-ai-examples-sync"
 SCRIPT = "examples_sync.py"
+SCRIPTS = (SCRIPT, "sync_git.py", "sync_volume.py")
 CODE, ROOT = "/etc/thinkube/examples-sync", "/examples"
 LABELS = {"app.kubernetes.io/name": "examples-sync", "app.kubernetes.io/part-of": "thinkube-jupyterhub"}
 START_SECONDS = 300  # for the image's pull and the volume's mount, before the first fetch
@@ -99,7 +100,7 @@ class ExamplesSync(pulumi.ComponentResource):
             metadata={"namespace": args.namespace, "labels": LABELS},
             immutable=True,
             data={
-                **{file.name: file.read_text(encoding="utf-8") for file in sorted(args.folder.glob("*.py"))},
+                **{name: (args.folder / name).read_text(encoding="utf-8") for name in SCRIPTS},
                 "settings.json": script_settings(args.examples),
                 **({"ca.crt": args.ca_bundle} if args.ca_bundle else {}),
             },

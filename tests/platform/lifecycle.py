@@ -6,7 +6,6 @@ Leaves alone: bringing the stack back to the program as it is in this checkout (
 from __future__ import annotations
 
 import contextlib
-import shutil
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +22,10 @@ from local import credentials as credential_store
 from local import stack as stacks
 from local.cluster_parts import api_client
 from local.engine import Stack
-from local.paths import CA_FILE, REPO
+from local.paths import CA_FILE
 from local.platform import TEST
 from tests.platform.hub import Hub
+from tests.platform.program import copy_program
 from tests.platform.server import Kernel
 
 Change = Callable[[Path], None]
@@ -34,11 +34,7 @@ RELEASE = "jupyterhub"
 
 def changed_program(folder: Path, *changes: Change) -> Stack:
     """A copy of the program in ``folder`` with the changes made to it, opened on the tests' stack."""
-    folder.mkdir(parents=True)
-    for name in ("__main__.py", "Pulumi.yaml"):
-        shutil.copy2(REPO / name, folder / name)
-    for name in ("components", "dockerfiles", "examples-sync", "notebooks-profile"):
-        shutil.copytree(REPO / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_program(folder)
     for change in changes:
         change(folder)
     return stacks.open_stack(TEST, credential_store.load(), program=folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import yaml
 from local import credentials as credential_store
 from local.engine import Stack
 from local.paths import REPO
+from tests.platform.program import copy_program
 
 PREFIX = "thinkube-jupyterhub:"
 Review = Callable[..., tuple[int, str]]
@@ -28,12 +28,7 @@ def review(hub_stack: Stack, tmp_path: Path) -> Review:
     def run(
         edit: Callable[[Path], None] | None = None, configure: Callable[[dict[str, Any]], None] | None = None
     ) -> tuple[int, str]:
-        program = tmp_path / "program"
-        for folder in ("components", "dockerfiles", "notebooks-profile", "examples"):
-            if (REPO / folder).is_dir():
-                shutil.copytree(REPO / folder, program / folder, ignore=shutil.ignore_patterns("__pycache__"))
-        for file in ("Pulumi.yaml", "__main__.py"):
-            shutil.copy(REPO / file, program / file)
+        program = copy_program(tmp_path / "program")
         content = yaml.safe_load(hub_stack.config_file.read_text())
         if edit:
             edit(program)

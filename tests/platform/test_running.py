@@ -7,8 +7,6 @@ both are there afterwards.
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +21,9 @@ from local import stack
 from local.cluster_parts import api_client
 from local.credentials import ADMIN_USER, PLAIN_USER
 from local.engine import Stack
-from local.paths import REPO
 from tests.platform.hub import Hub
 from tests.platform.people import Administrator, administrator, keycloak_frozen, wait_until
+from tests.platform.program import copy_program
 from tests.platform.server import Kernel
 
 COUNT = """
@@ -146,7 +144,7 @@ def test_code_of_the_hub_and_the_image_change(
     hub: Hub, running: Running, hub_stack: Stack, tmp_path: Path, goes_on: None
 ) -> None:
     old_hub, old_images = hub.pod("hub"), hub_stack.outputs()["images"]
-    program = _copy_of_the_program(tmp_path / "program")
+    program = copy_program(tmp_path / "program")
     with (program / "notebooks-profile" / "thinkube_profiles" / "quantities.py").open("a") as code:
         code.write("\n# changed\n")
     with (program / "dockerfiles" / "tk-jupyter-scipy" / "Dockerfile").open("a") as dockerfile:
@@ -161,19 +159,6 @@ def test_code_of_the_hub_and_the_image_change(
         assert running.ticks() > 0
     finally:
         hub_stack.up()
-
-
-def _copy_of_the_program(folder: Path) -> Path:
-    """The files that the program is made of, as they are here."""
-    listed = subprocess.run(
-        ["git", "ls-files", "Pulumi.yaml", "__main__.py", "components", "dockerfiles", "notebooks-profile",
-         "examples", "local/charts"],
-        cwd=REPO, check=True, capture_output=True, text=True,
-    ).stdout.splitlines()  # fmt: skip
-    for name in listed:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(REPO / name, folder / name)
-    return folder
 
 
 def _scale_control(hub: Hub, replicas: int) -> None:
