@@ -7,14 +7,18 @@ were before the first platform came up is kept in one small file; the last platf
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import socket
 import time
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from local import processes
 from local.files import write
 from local.network import other_bridges
 from local.paths import NAME, RUN, STATE
@@ -109,16 +113,37 @@ def _remove_cni_results() -> None:
             file.unlink(missing_ok=True)
 
 
-def _remove_shim_sockets() -> None:
-    """Sockets of shims that are gone, in a folder that cannot be configured; their names are digests.
+def shim_sockets() -> set[Path]:
+    """Sockets of our shims, by what their folders say and by what those that run were started with.
 
-    Ours by what the shims' folders say, and whatever nobody has answered on for a minute: a socket that is younger may
-    be one of the machine's own containerd between its birth and its first answer.
+    They lie in a folder that cannot be configured, and their names are digests:
+    https://github.com/containerd/containerd/blob/v1.6.20/runtime/v2/shim/util_unix.go (SocketAddress).
     """
+    found = set()
     for told in (RUN / "containerd-state").glob("io.containerd.runtime.v2.task/*/*/address"):
-        socket_file = Path(told.read_text().removeprefix("unix://"))
-        if socket_file.parent == _SHIM_SOCKETS and _is_dead(socket_file):
-            socket_file.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            found.add(Path(told.read_text().removeprefix("unix://")))
+    for pid in processes.below(RUN):
+        words = processes.command_line(pid)
+        options = dict(pairwise(words))
+        if processes.is_shim(pid) and {"-address", "-namespace", "-id"} <= options.keys():
+            path = "/".join(options[key] for key in ("-address", "-namespace", "-id"))
+            found.add(_SHIM_SOCKETS / hashlib.sha256(path.encode()).hexdigest())
+    return {path for path in found if path.parent == _SHIM_SOCKETS}
+
+
+def remove_dead_sockets(paths: Iterable[Path]) -> None:
+    """Remove those of these sockets that nobody answers on: of shims that were killed."""
+    for path in paths:
+        if path.exists() and _is_dead(path):
+            path.unlink(missing_ok=True)
+
+
+def _remove_shim_sockets() -> None:
+    """Sockets of shims that are gone: ours, and whatever nobody has answered on for a minute. A socket that is younger
+    may be one of the machine's own containerd between its birth and its first answer.
+    """
+    remove_dead_sockets(shim_sockets())
     for socket_file in _SHIM_SOCKETS.iterdir() if _SHIM_SOCKETS.exists() else ():
         with contextlib.suppress(FileNotFoundError):
             if time.time() - socket_file.stat().st_mtime > 60 and _is_dead(socket_file):

@@ -42,6 +42,7 @@ def _orphaned_engines() -> set[int]:
 
 def end_processes() -> None:
     """All daemons, newest dependants first, then what is left of pods: shims, containers, mounts, cgroups."""
+    sockets = machine.shim_sockets()  # once the shims are gone nothing tells of them
     for name in ("traefik", "provisioner", "kube-proxy", "kubelet"):
         stop_pid_file(RUN / f"{name}.pid")
     processes.end(_pods, (signal.SIGKILL, 20))
@@ -59,6 +60,7 @@ def end_processes() -> None:
     for point in reversed(mounts.below(STATE, RUN)):
         subprocess.run(["umount", "-l", point], capture_output=True, check=False)
     cgroups.remove()
+    machine.remove_dead_sockets(sockets)
     seaweed.remove_sockets()
     _remove_log_links()
 

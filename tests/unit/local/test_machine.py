@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local import machine
+from local import machine, processes
 
 
 @pytest.fixture
@@ -132,6 +132,23 @@ def test_only_sockets_that_nobody_answers_on_go(world: Path, monkeypatch: pytest
 
     assert {path.name for path in folder.iterdir()} == {"alive", "newborn"}
     alive.close()
+
+
+def test_a_running_shims_socket_is_known_by_what_it_was_started_with(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest is one that containerd 1.6.20 made of these three."""
+    shim = [
+        *("/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io"),
+        *("-id", "6cf67611b56e74d10305bdb5b119bd580d1d890ccf0062bec54d3bc2d4e8ebde"),
+        *("-address", "/run/thinkube-local/containerd/containerd.sock"),
+    ]
+    monkeypatch.setattr(processes, "below", lambda folder: {7, 8})
+    monkeypatch.setattr(processes, "command_line", lambda pid: shim if pid == 7 else ["/usr/bin/etcd"])
+
+    assert {path.name for path in machine.shim_sockets()} == {
+        "d876fe176536f5d6f0b2573188eedb1ea5bfb7df125e2c73982ca1f03cc051e6"
+    }
 
 
 def test_the_note_is_plain_json_for_people_who_look(world: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def test_a_daemon_whose_pid_file_was_never_written_is_replaced(
     try:
         assert first is not None
         assert processes.start_time(first) is None
+        deadline = time.monotonic() + 10
+        while len(processes.below(run)) < 2:  # the shell has yet to start its child
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert daemon.pid() in processes.of_daemon(daemon.pid_file) == processes.below(run)
         assert bystander.poll() is None
     finally:
