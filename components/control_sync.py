@@ -16,6 +16,7 @@ from pulumi_kubernetes.batch.v1 import Job
 from pulumi_kubernetes.core.v1 import Secret
 
 from components import cluster
+from components.pods import job_pod
 
 # A failed Job stays failed: without this the next `up` would wait for the same one again, and fail again.
 REPLACE_UNREADY = {"pulumi.com/replaceUnready": "true"}
@@ -85,43 +86,25 @@ def control_sync(name: str, args: ControlSyncArgs, parent: pulumi.Resource, afte
                 "labels": {"app.kubernetes.io/name": "image-sync"},
                 "annotations": {"thinkube.io/catalogue-digest": fingerprint},
             },
-            "spec": {
-                "restartPolicy": "Never",
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "imagePullSecrets": [{"name": args.pull_secret}],
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 1000,
-                    "runAsGroup": 100,
-                    "seccompProfile": {"type": "RuntimeDefault"},
+            "spec": job_pod(
+                args.pull_secret,
+                {
+                    "name": "sync",
+                    "image": args.image,
+                    "command": ["python3", "-c", SCRIPT],
+                    "env": [
+                        {"name": "CONTROL_URL", "value": args.url},
+                        {
+                            "name": "CONTROL_TOKEN",
+                            "valueFrom": {"secretKeyRef": {"name": secret.metadata.name, "key": "token"}},
+                        },
+                    ],
+                    "resources": {
+                        "requests": {"cpu": "10m", "memory": "32Mi"},
+                        "limits": {"memory": "128Mi"},
+                    },
                 },
-                "containers": [
-                    {
-                        "name": "sync",
-                        "image": args.image,
-                        "command": ["python3", "-c", SCRIPT],
-                        "env": [
-                            {"name": "CONTROL_URL", "value": args.url},
-                            {
-                                "name": "CONTROL_TOKEN",
-                                "valueFrom": {"secretKeyRef": {"name": secret.metadata.name, "key": "token"}},
-                            },
-                        ],
-                        # the script's own sentence, when it fails, is what `kubectl describe pod` shows
-                        "terminationMessagePolicy": "FallbackToLogsOnError",
-                        "resources": {
-                            "requests": {"cpu": "10m", "memory": "32Mi"},
-                            "limits": {"memory": "128Mi"},
-                        },
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": True,
-                            "capabilities": {"drop": ["ALL"]},
-                        },
-                    }
-                ],
-            },
+            ),
         },
     }
     return Job(

@@ -22,7 +22,8 @@ from pulumi_kubernetes.networking.v1 import NetworkPolicy
 from components import cluster
 from components.control_sync import REPLACE_UNREADY
 from components.identity import digest
-from components.notebook_values import GID, UID
+from components.notebook_values import GID
+from components.pods import job_pod
 from components.settings.models import Examples
 
 JOB = "clone-thinkube-ai-examples"
@@ -191,48 +192,29 @@ class ExamplesSync(pulumi.ComponentResource):
             "activeDeadlineSeconds": self._deadline(args.examples),
             "template": {
                 "metadata": {"labels": LABELS, **({"annotations": annotations} if annotations else {})},
-                "spec": {
-                    "restartPolicy": "Never",
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "imagePullSecrets": [{"name": args.pull_secret}],
-                    "securityContext": {
-                        "runAsNonRoot": True,
-                        "runAsUser": UID,
-                        "runAsGroup": GID,
-                        "fsGroup": GID,
-                        "fsGroupChangePolicy": "OnRootMismatch",
-                        "seccompProfile": {"type": "RuntimeDefault"},
+                "spec": job_pod(
+                    args.pull_secret,
+                    {
+                        "name": "sync",
+                        "image": args.examples.image or args.image,
+                        "command": ["python3", f"{CODE}/{SCRIPT}", f"{CODE}/settings.json", ROOT, mode],
+                        **({"env": environment} if environment else {}),
+                        "resources": {
+                            "requests": {"cpu": "50m", "memory": "64Mi"},
+                            "limits": {"cpu": "1", "memory": "512Mi"},
+                        },
+                        "volumeMounts": [
+                            {"name": "code", "mountPath": CODE, "readOnly": True},
+                            {"name": "examples", "mountPath": ROOT},
+                            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (the pod's own)
+                        ],
                     },
-                    "containers": [
-                        {
-                            "name": "sync",
-                            "image": args.examples.image or args.image,
-                            "command": ["python3", f"{CODE}/{SCRIPT}", f"{CODE}/settings.json", ROOT, mode],
-                            **({"env": environment} if environment else {}),
-                            # the script's own sentence, when it fails, is what the update shows
-                            "terminationMessagePolicy": "FallbackToLogsOnError",
-                            "resources": {
-                                "requests": {"cpu": "50m", "memory": "64Mi"},
-                                "limits": {"cpu": "1", "memory": "512Mi"},
-                            },
-                            "securityContext": {
-                                "allowPrivilegeEscalation": False,
-                                "readOnlyRootFilesystem": True,
-                                "capabilities": {"drop": ["ALL"]},
-                            },
-                            "volumeMounts": [
-                                {"name": "code", "mountPath": CODE, "readOnly": True},
-                                {"name": "examples", "mountPath": ROOT},
-                                {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 (the pod's own)
-                            ],
-                        }
-                    ],
-                    "volumes": [
+                    security={"fsGroup": GID, "fsGroupChangePolicy": "OnRootMismatch"},
+                    volumes=[
                         {"name": "code", "configMap": {"name": code.metadata.name}},
                         {"name": "examples", "persistentVolumeClaim": {"claimName": args.claim}},
                         {"name": "tmp", "emptyDir": {"sizeLimit": "2Gi"}},
                     ],
-                },
+                ),
             },
         }

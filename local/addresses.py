@@ -5,11 +5,10 @@ Owns the Secret's name and content. Leaves alone: how it becomes a file (compone
 
 from __future__ import annotations
 
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
+import base64
 
 from local import git_server
-from local.cluster_parts import api_client
+from local.cluster_parts import apply
 from local.paths import KEYCLOAK_URL, REGISTRY
 from local.platform import Tenant
 
@@ -30,11 +29,6 @@ def text(tenant: Tenant) -> str:
 
 def provide(tenant: Tenant) -> None:
     """Make the Secret in the tenant's namespace, or bring it up to date."""
-    core = client.CoreV1Api(api_client())
-    body = {"metadata": {"name": SECRET}, "stringData": {KEY: text(tenant)}}
-    try:
-        core.create_namespaced_secret(tenant.namespace, body)
-    except ApiException as problem:
-        if problem.status != 409:
-            raise
-        core.patch_namespaced_secret(SECRET, tenant.namespace, body)
+    content = base64.b64encode(text(tenant).encode()).decode()
+    metadata = {"name": SECRET, "namespace": tenant.namespace}
+    apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {KEY: content}}])

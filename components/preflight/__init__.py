@@ -73,8 +73,10 @@ def _checks(settings: Settings, config: pulumi.Config) -> list[Check]:
         if (engine := docker_check(host)) is not None:
             checks.append(engine)
     token = plain_secret(config, "examples_token")
-    ca_bundle = settings.examples.ca_bundle or identity.ca_bundle
-    checks += [git_check(repository, token, ca_bundle) for repository in settings.examples.repositories]
+    checks += [
+        git_check(repository, token, settings.examples_ca_bundle)
+        for repository in settings.examples.repositories
+    ]
     return checks
 
 

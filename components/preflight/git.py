@@ -6,12 +6,11 @@ itself, which pods of the cluster do (examples-sync/).
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 
 from components.preflight.missing import Check, Missing, unreachable
-from components.preflight.web import LIMIT, Answer, Deadline, Unanswered, ask, trust
+from components.preflight.web import LIMIT, Answer, Deadline, Unanswered, ask, basic, trust
 from components.settings.examples import Repository
 
 SERVICE = "Examples repository"
@@ -31,8 +30,7 @@ def git_check(repository: Repository, token: str, ca_bundle: str) -> Check:
 def _look(repository: Repository, url: str, token: str, ca_bundle: str, deadline: Deadline) -> list[Missing]:
     headers = {"User-Agent": "git/2"}  # some servers speak the protocol to git alone
     if repository.private:
-        login = base64.b64encode(f"{repository.username}:{token}".encode()).decode()
-        headers["Authorization"] = f"Basic {login}"
+        headers |= basic(repository.username, token)
     try:
         answer = ask(url, deadline, context=trust(ca_bundle), headers=headers)
     except Unanswered as error:

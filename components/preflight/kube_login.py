@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from components.preflight.kubeconfig import Access, Json, KubeconfigError, material
-from components.preflight.web import Deadline, trust
+from components.preflight.web import Deadline, basic, trust
 
 PLUGIN_SECONDS = 10.0
 """A plugin's time: cold ones of cloud providers take three; one that waits for a person never ends."""
@@ -53,8 +53,7 @@ def log_in(access: Access, deadline: Deadline) -> Login:
     if credential.token:
         headers["Authorization"] = f"Bearer {credential.token}"
     elif user.get("username"):
-        pair = base64.b64encode(f"{user['username']}:{user.get('password', '')}".encode()).decode()
-        headers["Authorization"] = f"Basic {pair}"
+        headers |= basic(user["username"], user.get("password", ""))
     if user.get("as"):
         headers["Impersonate-User"] = str(user["as"])
         for group in (user.get("as-groups") or [])[:1]:  # one header each, and urllib knows no repeated ones

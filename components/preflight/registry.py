@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from components.preflight.missing import Check, Missing, unreachable
-from components.preflight.web import Deadline, Unanswered, ask, trust
+from components.preflight.web import Deadline, Unanswered, ask, basic, trust
 
 SERVICE = "Registry"
 CERTIFICATES = Path("/etc/docker/certs.d")
@@ -64,7 +64,7 @@ def _look(args: Registry, deadline: Deadline) -> list[Missing]:
         challenge = answer.headers.get("www-authenticate", "")
         if challenge.lower().startswith("bearer"):
             return _bearer(args, _parameters(challenge), context, deadline)
-        answer = ask(args.url, deadline, context=context, headers=_basic(args))
+        answer = ask(args.url, deadline, context=context, headers=basic(args.username, args.password))
     except Unanswered as error:
         remedy = (
             f"put its CA into {CERTIFICATES / args.host / 'ca.crt'} (Docker needs it too), or name a bundle "
@@ -86,7 +86,7 @@ def _bearer(
     if service := parameters.get("service"):
         query["service"] = service
     url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(query)}"
-    answer = ask(url, deadline, context=context, headers=_basic(args))
+    answer = ask(url, deadline, context=context, headers=basic(args.username, args.password))
     if answer.status != 200:
         return [_refused(args, realm, answer.status)]
     granted = _granted(answer.body, args.repository)
@@ -118,11 +118,6 @@ def _granted(body: bytes, repository: str) -> set[str] | None:
             for action in entry.get("actions") or ()
         }
     return None
-
-
-def _basic(args: Registry) -> dict[str, str]:
-    pair = base64.b64encode(f"{args.username}:{args.password}".encode()).decode()
-    return {"Authorization": f"Basic {pair}"}
 
 
 def _parameters(challenge: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ never asked for through a proxy.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ipaddress
 import os
@@ -141,6 +142,12 @@ def ask(
         raise unanswered(reason, parts.hostname or "") from None
     except (OSError, http.client.HTTPException) as error:
         raise unanswered(error, parts.hostname or "") from None
+
+
+def basic(username: str, password: str) -> dict[str, str]:
+    """The header of a Basic login (RFC 7617)."""
+    pair = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}
 
 
 def unanswered(error: Exception, host: str) -> Unanswered:

@@ -73,6 +73,11 @@ class Settings(BaseModel):
         return self
 
     @property
+    def examples_ca_bundle(self) -> str:
+        """PEM that the examples' git servers are trusted by, beside the system's CAs; "" for those alone."""
+        return self.examples.ca_bundle or self.identity.ca_bundle
+
+    @property
     def hub_host(self) -> str:
         """Host name that users open."""
         return f"jupyter.{self.domain_name}"
